@@ -1,0 +1,82 @@
+"""One clear line for what no attack can work with."""
+
+import math
+import warnings
+
+import torch
+from torch import Tensor, nn
+
+from flipbook.goals import Goal
+
+
+def check_inputs(model, images: Tensor, goal: Goal) -> None:
+    """Refuse images, goals and models that an attack would silently go wrong on.
+
+    Raises
+    ------
+    ValueError
+        Images that are not (N, channels, H, W), floating, finite and in [0, 1]; a goal for another number of images; a
+        model in training mode, or whose logits do not fit the goal or carry no gradient.
+
+    Warns
+    -----
+    UserWarning
+        When all outputs lie in [0, 1]: a model that returns probabilities where logits are due.
+    """
+    check_images(images)
+    if len(goal) != len(images):
+        raise ValueError(f"goal speaks of {len(goal)} images, the batch has {len(images)}: make them equal")
+    if isinstance(model, nn.Module) and model.training:
+        raise ValueError("model is in training mode, where an image's result depends on its batch: call model.eval()")
+    if len(images):
+        _check_logits(model, images, goal)
+
+
+def check_images(images: Tensor) -> None:
+    """Refuse images that are not (N, channels, H, W), floating, finite and in [0, 1]."""
+    if images.ndim != 4:
+        raise ValueError(f"images have shape {tuple(images.shape)}: give (N, channels, height, width)")
+    if not images.is_floating_point():
+        raise ValueError(f"images are {images.dtype}: convert them to floating point in [0, 1], e.g. images / 255")
+    if not len(images):
+        return
+    low, high = (v.item() for v in images.aminmax())
+    if not (math.isfinite(low) and math.isfinite(high)):
+        raise ValueError("images hold NaN or infinite values: mend or leave out those images")
+    if low < 0 or high > 1:
+        raise ValueError(
+            f"images lie in [{low:.4g}, {high:.4g}]: give them in [0, 1] and put any normalisation into the model"
+        )
+
+
+def check_positive(**values: float) -> None:
+    """Refuse hyper-parameters, given by name, that are not above 0."""
+    for name, value in values.items():
+        if not value > 0:
+            raise ValueError(f"{name} is {value}: it must be above 0")
+
+
+def check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
+    """Refuse a word that is not one of the choices."""
+    if value not in choices:
+        raise ValueError(f"{name} is {value!r}: choose one of {', '.join(map(repr, choices))}")
+
+
+def _check_logits(model, images: Tensor, goal: Goal) -> None:
+    """Try the first image, so that a wrong model is noticed before the work starts."""
+    with torch.enable_grad():
+        x = images[:1].detach().clone().requires_grad_()
+        logits = model(x)
+    if not isinstance(logits, Tensor) or logits.ndim != 2 or len(logits) != 1:
+        what = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
+        raise ValueError(f"model gives {what} for one image: it must give logits of shape (1, C)")
+    goal[:1].check(logits)
+    if not logits.requires_grad:
+        raise ValueError(
+            "model's logits carry no gradient with respect to the images: remove no_grad or detach from it"
+        )
+    if ((logits >= 0) & (logits <= 1)).all() and logits.shape[1] > 1:
+        warnings.warn(
+            "all outputs of the model lie in [0, 1]: it seems to return probabilities; attacks need logits",
+            stacklevel=4,
+        )

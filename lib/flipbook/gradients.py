@@ -1,0 +1,60 @@
+"""Products with the Jacobian J of the logits, for every image of a batch at once.
+
+In eval mode images do not meet inside a model, so one backward pass with a cotangent for each image gives one row of
+A J for all of them: k rows cost k backward passes, however many images there are.
+"""
+
+import torch
+from torch import Tensor
+
+from flipbook.passes import Counted
+
+
+def row_gradients(net: Counted, logits: Tensor, x: Tensor, rows: Tensor, batched: bool | None = None) -> Tensor:
+    """Rows of A J: gradients of k linear combinations of an image's logits with respect to its pixels.
+
+    Parameters
+    ----------
+    net : Counted
+        The counter through which `logits` were made.
+    logits : Tensor (N, C)
+        Computed from `x`; their graph is kept for further calls.
+    x : Tensor (N, channels, H, W)
+        Requires a gradient.
+    rows : Tensor (N, k, C)
+        The combinations A, one set an image.
+    batched : bool, optional
+        All k backward passes in one vectorised call (faster on a GPU, k times the memory of a pass) or one after the
+        other (faster on a CPU). By default the device decides.
+
+    Returns
+    -------
+    Tensor (N, k, channels, H, W)
+    """
+    k = rows.shape[1]
+    cotangents = rows.to(logits).transpose(0, 1)
+    if (x.is_cuda if batched is None else batched) and k > 1:
+        (gradients,) = torch.autograd.grad(logits, x, cotangents, retain_graph=True, is_grads_batched=True)
+        net.add_backwards(k - 1)
+        return gradients.transpose(0, 1)
+    gradients = x.new_empty(len(x), k, *x.shape[1:])
+    for i in range(k):
+        (gradients[:, i],) = torch.autograd.grad(logits, x, cotangents[i], retain_graph=True)
+    return gradients
+
+
+def directional(net: Counted, logits: Tensor, x: Tensor, δ: Tensor) -> Tensor:
+    """J δ (N, C), the first-order change of the logits, in two backward passes: u -> Jᵀ u is linear with gradient J.
+
+    Needs a model whose backward pass can be differentiated; fused attention kernels cannot (see `differentiable_twice`).
+    """
+    u = torch.zeros_like(logits, requires_grad=True)
+    (pulled,) = torch.autograd.grad(logits, x, u, create_graph=True)
+    (pushed,) = torch.autograd.grad(pulled, u, δ, retain_graph=True)
+    net.add_backwards(1)
+    return pushed
+
+
+def differentiable_twice():
+    """Context in which attention is computed by plain products, whose backward pass has a gradient of its own."""
+    return torch.nn.attention.sdpa_kernel(torch.nn.attention.SDPBackend.MATH)

@@ -1,0 +1,46 @@
+"""What every attack returns."""
+
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+
+@dataclass
+class Perturbed:
+    """The attacked images of one batch, with what each of them cost.
+
+    Attributes
+    ----------
+    images : Tensor (N, channels, H, W)
+        In [0, 1]. An image that reached its goal, or, where the attack failed, its closest attempt: the one with the
+        fewest labels (or competing classes) on the wrong side.
+    reached : Tensor (N,) of bool
+        Whether the model's decision on `images` is the goal.
+    iterations : Tensor (N,) of int64
+        Iterations in the unit of the attack's paper; each attack's docstring names it.
+    forwards, backwards : Tensor (N,) of int64
+        Passes through the model made for this image.
+    first_success : Tensor (N,) of int64
+        Passes (forward plus backward) made when the goal was first reached; -1 where it never was.
+    trace : dict of str to Tensor
+        What the optimisation went through, where an attack was asked to record it: one tensor (N, steps) a quantity.
+    """
+
+    images: Tensor
+    reached: Tensor
+    iterations: Tensor
+    forwards: Tensor
+    backwards: Tensor
+    first_success: Tensor
+    trace: dict[str, Tensor] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    @classmethod
+    def join(cls, parts: list["Perturbed"]) -> "Perturbed":
+        """Put the results of consecutive batches back together, in order."""
+        columns = ("images", "reached", "iterations", "forwards", "backwards", "first_success")
+        joined = {name: torch.cat([getattr(part, name) for part in parts]) for name in columns}
+        return cls(**joined, trace={k: torch.cat([part.trace[k] for part in parts]) for k in parts[0].trace})

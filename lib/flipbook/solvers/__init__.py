@@ -1,0 +1,1 @@
+"""The numerical cores of the attacks: batched solvers that know nothing of images or models."""

@@ -1,0 +1,201 @@
+"""JMA: exactly optimal on affine models, Algorithm 1's bookkeeping, and its forms against each other."""
+
+import itertools
+
+import pytest
+import torch
+from scipy.linalg import hadamard
+
+from flipbook.attacks.jma import jma
+from flipbook.goals import ClassTarget, LabelVector
+from tests.affine import Affine, SmallNet, mid_grey, random_affine
+
+κ = 1e-6
+
+
+def orthogonal_affine(outputs=6, m=108, seed=0):
+    g = torch.Generator().manual_seed(seed)
+    rows, _ = torch.linalg.qr(torch.randn(m, outputs, generator=g, dtype=torch.float64))
+    return Affine(
+        rows.T * torch.rand(outputs, 1, generator=g, dtype=torch.float64).add(0.5), torch.zeros(outputs)
+    ).eval()
+
+
+def delta(result, images):
+    return (result.images - images).flatten(1)
+
+
+def test_orthogonal_labels_closed_form():
+    """δ = Σ over wrong labels of y_j |z_j| J_j / ‖J_j‖² (search off: it would keep 64/64 of the step)."""
+    model, x = orthogonal_affine(), mid_grey(8)
+    z = model(x)
+    wrong = torch.rand(z.shape, generator=torch.Generator().manual_seed(5)) < 0.5
+    wrong[:, 0] = True
+    result = jma(model, x, LabelVector((z > 0) ^ wrong), kappa=κ)
+    expected = -(z * wrong / (model.W**2).sum(1)) @ model.W
+    assert result.reached.all()
+    torch.testing.assert_close(delta(result, x), expected, atol=1e-5, rtol=1e-4)
+
+
+def test_identity_jacobian_one_hot_waterfilling():
+    """Raise z_t and cut the larger logits to a level θ with θ - z_t = Σ max(z_i - θ, 0)."""
+    model = Affine(torch.eye(12), -torch.ones(12)).eval()
+    x = mid_grey(6, shape=(3, 2, 2))
+    z, t = model(x), torch.arange(6)
+    result = jma(model, x, ClassTarget(t), kappa=κ, search_steps=0)
+    reached = model(x + delta(result, x).view_as(x))
+    for n in range(6):
+        low, high = z[n, t[n]], z[n].max()
+        for _ in range(60):
+            θ = (low + high) / 2
+            low, high = (θ, high) if θ - z[n, t[n]] < (z[n] - θ).clamp(min=0).sum() else (low, θ)
+        expected = torch.minimum(z[n], θ)
+        expected[t[n]] = θ
+        torch.testing.assert_close(reached[n], expected, atol=1e-5, rtol=0)
+
+
+def test_one_active_constraint_is_deepfools_step():
+    model, x = random_affine(outputs=2), mid_grey(5)
+    z = model(x)
+    t = z.argmin(dim=1)
+    result = jma(model, x, ClassTarget(t), kappa=κ)
+    D = model.W[t] - model.W[1 - t]
+    gap = (z.gather(1, 1 - t[:, None]) - z.gather(1, t[:, None])).squeeze(1)
+    expected = (gap / (D**2).sum(1))[:, None] * D
+    torch.testing.assert_close(delta(result, x), expected, atol=1e-5, rtol=1e-4)
+
+
+def test_full_codebook_equals_simplified_label_form():
+    model, x = random_affine(outputs=4), mid_grey(8)
+    code = torch.tensor(list(itertools.product([-1.0, 1.0], repeat=4)), dtype=torch.float64)
+    t = torch.arange(8)
+    # the label form asks each label for κ, a codeword at distance 1 leads by 2 z_j: hence 2 κ
+    by_label = jma(model, x, LabelVector(code[t] > 0), kappa=κ)
+    by_code = jma(model, x, ClassTarget(t, code), kappa=2 * κ)
+    torch.testing.assert_close(by_label.images, by_code.images, atol=1e-6, rtol=0)
+
+
+def test_affine_models_are_one_shot_with_a_margin():
+    model, x = random_affine(), mid_grey(8)
+    z = model(x)
+    result = jma(model, x, LabelVector(~(z > 0)), kappa=1e-3)
+    assert result.iterations.tolist() == [6] * 8
+    assert result.forwards.tolist() == [1 + 2 + 6] * 8
+    assert result.backwards.tolist() == [6] * 8
+    assert result.first_success.tolist() == [1 + 2 + 6] * 8
+
+
+def curved_case(n=16):
+    model, x = SmallNet(gain=3.0), mid_grey(n, shape=(3, 8, 8))
+    present = model(x) > 0
+    flip = torch.zeros_like(present)
+    flip[:, :2] = True
+    return model, x, LabelVector(present ^ flip)
+
+
+def test_one_shot_share_does_not_depend_on_the_step():
+    model, x, goal = curved_case()
+    shares = [(jma(model, x, goal, step=ε, max_iterations=40).iterations == 6) for ε in (0.02, 0.1, 0.5)]
+    assert torch.equal(shares[0], shares[1])
+    assert torch.equal(shares[0], shares[2])
+    assert not shares[0].all()
+
+
+def test_search_returns_a_tested_64th():
+    model, x, goal = curved_case()
+    full = jma(model, x, goal, step=0.2, max_iterations=1, search_steps=0)
+    found = jma(model, x, goal, step=0.2, max_iterations=1)
+    won = found.reached.nonzero().flatten()
+    assert len(won)
+    for n in won.tolist():
+        fraction = (delta(found, x)[n].norm() / delta(full, x)[n].norm()).item() * 64
+        assert abs(fraction - round(fraction)) < 1e-6
+        below = x[n] + (found.images[n] - x[n]) * (round(fraction) - 1) / round(fraction)
+        if round(fraction) > 1:
+            assert not goal[n : n + 1].reached(model(below[None])).item()
+
+
+def test_hand_count_of_passes_over_several_linearisations():
+    model, x, goal = curved_case()
+    result = jma(model, x, goal, step=0.05, max_iterations=60)
+    loops = torch.where(result.reached, result.iterations - 6 + 1, result.iterations)
+    assert loops.max() > 1
+    assert torch.equal(result.backwards, 6 * loops)
+    assert torch.equal(result.forwards, 1 + 2 * loops + 6 * result.reached)
+
+
+@pytest.mark.parametrize(
+    "option", [{"step": 0.4}, {"max_iterations": 2}, {"kappa": 0.5}, {"search_steps": 1}, {"cap_step": True}]
+)
+def test_every_option_matters(option):
+    model, x, goal = curved_case()
+    base = {"step": 0.02 if "step" in option else 1.0, "max_iterations": 30}
+    assert not torch.equal(jma(model, x, goal, **base).images, jma(model, x, goal, **(base | option)).images)
+
+
+def test_solvers_and_chunks_agree():
+    model, x, goal = curved_case()
+    base = jma(model, x, goal, step=0.1, max_iterations=15, kappa=1e-3)
+    for option in ({"solver": "coordinate"}, {"chunk": 3}):
+        other = jma(model, x, goal, step=0.1, max_iterations=15, kappa=1e-3, **option)
+        torch.testing.assert_close(other.images, base.images, atol=1e-6, rtol=0)
+        assert torch.equal(other.iterations, base.iterations)
+
+
+def test_constraint_generation_is_exact_and_cheaper():
+    model, x = random_affine(outputs=50), mid_grey(6)
+    t = (model(x).argmax(dim=1) + 1) % 50
+    full = jma(model, x, ClassTarget(t), kappa=1e-3)
+    few = jma(model, x, ClassTarget(t), kappa=1e-3, working_set=4)
+    torch.testing.assert_close(few.images, full.images, atol=1e-9, rtol=0)
+    assert (few.backwards < full.backwards).all()
+
+
+def test_satisfied_code_constraints_on_logits_continue_through_tanh():
+    """Z . c_t leads, tanh(z) . c_t does not: the decision must still be reached."""
+    code = torch.from_numpy(hadamard(8)[:6]).double()
+    z = 3 * torch.randn(2000, 8, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    t = (z @ code.T).argmax(dim=1)
+    z, t = (v[(z.tanh() @ code.T).argmax(dim=1) != t][:16] for v in (z, t))
+    assert len(z) == 16
+    x = mid_grey(16, shape=(8, 1, 1))
+    for n in range(16):
+        model = Affine(8 * torch.eye(8), z[n] - 8 * x[n].flatten()).eval()  # gives the logits z[n] at x[n]
+        goal = ClassTarget(t[n : n + 1], code)
+        result = jma(model, x[n : n + 1], goal, kappa=1e-4)
+        assert result.reached.item()
+        assert goal.reached(model(result.images)).item()
+
+
+def test_an_impossible_goal_fails_alone():
+    """Two labels with the same logit: wanting one on and the other off is infeasible; the neighbour is not harmed."""
+    W = torch.randn(1, 108, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    model, x = Affine(torch.cat([W, W])).eval(), mid_grey(2)
+    result = jma(model, x, LabelVector(torch.tensor([[1, 0], [1, 1]])), kappa=1e-6)
+    assert result.reached.tolist() == [False, True]
+    assert result.iterations[0] == 1
+    assert result.first_success[0] == -1
+    assert torch.isfinite(result.images).all()
+
+
+def test_a_failure_returns_its_closest_attempt():
+    model, x, goal = curved_case()
+    result = jma(model, x, goal, step=1e-3, max_iterations=2)
+    before, after = goal.distance(model(x)), goal.distance(model(result.images))
+    assert (after <= before).all()
+    assert (after < before)[~result.reached].any()
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ({"step": 0}, "step is 0: it must be above 0"),
+        ({"kappa": -1}, "neither may be negative"),
+        ({"solver": "cvxopt"}, "choose one of 'pivoting'"),
+        ({"max_iterations": 0}, "max_iterations is 0"),
+    ],
+)
+def test_bad_options(option, message):
+    model, x, goal = curved_case(2)
+    with pytest.raises(ValueError, match=message):
+        jma(model, x, goal, **option)
