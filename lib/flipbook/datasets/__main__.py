@@ -1,0 +1,32 @@
+"""Command line `python -m flipbook.datasets mnist cifar10 gtsrb`: fetch real data sets into $DATA_ROOT."""
+
+import argparse
+import sys
+
+from flipbook import paths
+from flipbook.datasets import load
+from flipbook.datasets.fetch import fetch
+from flipbook.datasets.real import FOLDERS
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Fetch the named sets, with a progress bar each; return the exit status."""
+    parser = argparse.ArgumentParser(
+        prog="python -m flipbook.datasets",
+        description=f"Fetch real data sets into {paths.data_root()} (set DATA_ROOT to choose another folder).",
+    )
+    parser.add_argument("names", nargs="+", choices=list(FOLDERS), metavar="name", help=", ".join(FOLDERS))
+    for name in parser.parse_args(arguments).names:
+        print(f"{name}: fetching into {paths.data_root()}", flush=True)
+        try:
+            fetch(name)
+            sizes = ", ".join(f"{len(load(name, split))} {split}" for split in ("train", "validation", "test"))
+        except OSError as error:
+            print(error, file=sys.stderr)
+            return 1
+        print(f"{name}: ready, {sizes} images")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

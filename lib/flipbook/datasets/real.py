@@ -1,0 +1,134 @@
+"""MNIST, CIFAR-10 and GTSRB in their official layouts below $DATA_ROOT, read by torchvision's classes."""
+
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+
+from flipbook import paths
+from flipbook.datasets import chance, labels
+from flipbook.datasets.imageset import ImageSet
+
+# torchvision takes seconds to import, so it is imported where a real set is read.
+FOLDERS = {"mnist": "MNIST/raw", "cifar10": "cifar-10-batches-py", "gtsrb": "gtsrb/GTSRB"}
+TITLES = {"mnist": "MNIST", "cifar10": "CIFAR-10", "gtsrb": "GTSRB"}
+MNIST_BORDER = 2  # zero padded to 32 x 32, as in the JMA authors' code
+GTSRB_SIDE = 64  # the JMA paper attacks 64 x 64 signs
+# What reading a partial or damaged file can raise: torchvision checks some files by MD5, asserts on others and
+# reshapes what it finds.
+DAMAGE = (OSError, EOFError, RuntimeError, AssertionError, ValueError, TypeError, KeyError)
+
+
+def load(name: str, split: str) -> ImageSet:
+    """Real data set; name is one of FOLDERS.
+
+    "test" is the official test set. "validation" is a fixed tenth of the official training set (of its tracks for
+    GTSRB, class by class, because the frames of a track are nearly alike), "train" is the rest.
+
+    Raises
+    ------
+    FileNotFoundError
+        The data set is not below `flipbook.paths.data_root()`.
+    OSError
+        It is, and cannot be read.
+    """
+    root = paths.data_root()
+    folder = root / FOLDERS[name]
+    if not folder.is_dir() or not any(folder.iterdir()):
+        raise FileNotFoundError(
+            f"{name} is not in {folder}: fetch it with `python -m flipbook.datasets {name}`, "
+            f"or set DATA_ROOT to the folder that holds {FOLDERS[name]}"
+        )
+    try:
+        names, classes, draw = {"mnist": _mnist, "cifar10": _cifar10, "gtsrb": _gtsrb}[name](root, split)
+    except DAMAGE as error:
+        raise damaged(name, folder, error) from error
+    targets = torch.as_tensor(classes, dtype=torch.int64)
+    return ImageSet(name, split, names, "single-label", targets, draw, None, f"{TITLES[name]}, {split} images")
+
+
+def damaged(name: str, place: Path, error: Exception) -> OSError:
+    """Error of one line for files that are there and cannot be used."""
+    reason = " ".join(str(error).split()) or type(error).__name__
+    return OSError(
+        f"{name} in {place} is incomplete or damaged ({reason}): delete what is damaged and fetch it again "
+        f"with `python -m flipbook.datasets {name}`"
+    )
+
+
+def _mnist(root: Path, split: str) -> tuple:
+    from torchvision.datasets import MNIST
+
+    for stem in ("train", "t10k"):
+        for file in (f"{stem}-images-idx3-ubyte", f"{stem}-labels-idx1-ubyte"):
+            if not (root / FOLDERS["mnist"] / file).is_file():
+                raise ValueError(f"{file} is missing or still compressed")
+    data = MNIST(root, train=split != "test")
+    if len(data.data) != len(data.targets):
+        raise ValueError(f"{len(data.data)} images but {len(data.targets)} labels")
+    rows = rows_of("mnist", split, np.arange(len(data.data)))
+    border = (MNIST_BORDER, MNIST_BORDER)
+    pictures = np.pad(data.data.numpy()[rows, ..., None], ((0, 0), border, border, (0, 0)))
+    return [str(digit) for digit in range(10)], data.targets[rows], pictures.__getitem__
+
+
+def _cifar10(root: Path, split: str) -> tuple:
+    from torchvision.datasets import CIFAR10
+    from torchvision.datasets.utils import check_integrity
+
+    for file, md5 in [*CIFAR10.train_list, *CIFAR10.test_list]:
+        path = root / FOLDERS["cifar10"] / file
+        if not check_integrity(path, md5):
+            raise ValueError(f"{file} has the wrong MD5" if path.is_file() else f"{file} is missing")
+    data = CIFAR10(root, train=split != "test")
+    rows = rows_of("cifar10", split, np.arange(len(data.data)))
+    return list(data.classes), np.array(data.targets)[rows], data.data[rows].__getitem__
+
+
+def _gtsrb(root: Path, split: str) -> tuple:
+    from torchvision.datasets import GTSRB
+
+    folder = root / FOLDERS["gtsrb"] / ("Final_Test/Images" if split == "test" else "Training")
+    if not folder.is_dir():
+        raise ValueError(f"folder {folder} is missing")
+    samples = GTSRB(root, split="test" if split == "test" else "train")._samples
+    files = [Path(file) for file, _ in samples]
+    absent = [file.name for file in files if not file.is_file()]
+    if absent:
+        raise ValueError(f"{len(absent)} of {len(files)} images are missing, first {absent[0]}")
+    if split == "test":
+        classes = np.array([number for _, number in samples])
+    else:  # torchvision numbers the folders that it finds, which is wrong when one is absent
+        classes = np.array([int(file.parent.name) for file in files])
+    tracks = np.array([f"{file.parent.name}/{file.name.split('_')[0]}" for file in files])  # class/track_frame.ppm
+    rows = rows_of("gtsrb", split, tracks, classes)
+    return labels.catalogue()["gtsrb"], classes[rows], partial(_picture, [files[row] for row in rows])
+
+
+def _picture(files: list[Path], index: int) -> np.ndarray:
+    try:
+        with Image.open(files[index]) as file:
+            image = file.convert("RGB")
+    except DAMAGE as error:
+        raise damaged("gtsrb", files[index], error) from error
+    return np.asarray(image.resize((GTSRB_SIDE, GTSRB_SIDE), Image.Resampling.BILINEAR))
+
+
+def rows_of(name: str, split: str, groups: np.ndarray, classes: np.ndarray | None = None) -> np.ndarray:
+    """Rows of the official training set (or of the test set: all of them) that form a split.
+
+    Rows of one group stay together. Of the groups of each class (of all groups without classes) a tenth goes to
+    validation, one at least but never the only one, chosen by random numbers that depend on the name alone.
+    """
+    if split == "test":
+        return np.arange(len(groups))
+    classes = np.zeros(len(groups), dtype=np.int64) if classes is None else classes
+    chosen = []
+    for number in np.unique(classes):
+        members = np.unique(groups[classes == number])
+        order = np.argsort(chance.uniforms(len(members), 1, name, "validation", number)[:, 0], kind="stable")
+        chosen.append(members[order[: (len(members) + 8) // 10]])
+    held_back = np.isin(groups, np.concatenate(chosen))
+    return np.flatnonzero(held_back if split == "validation" else ~held_back)

@@ -1,0 +1,90 @@
+"""Tiny data sets in the official layouts, with known pixels, and where real data may lie."""
+
+import gzip
+import hashlib
+import pickle
+import struct
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from flipbook import paths
+
+SHARED = paths.ROOT.parent / "shared" / "datasets"
+CIFAR_CLASSES = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
+
+
+def idx(array: np.ndarray) -> bytes:
+    """Array of uint8 as an idx file: magic number, lengths, data."""
+    return struct.pack(f">BBBB{array.ndim}I", 0, 0, 8, array.ndim, *array.shape) + array.tobytes()
+
+
+def mnist_files(train: int = 40, test: int = 12) -> dict[str, bytes]:
+    """File names and contents; image i is of the constant grey i, and its class is i modulo 10."""
+    files = {}
+    for stem, n in (("train", train), ("t10k", test)):
+        grey = np.arange(n, dtype=np.uint8)
+        files[f"{stem}-images-idx3-ubyte"] = idx(np.broadcast_to(grey[:, None, None], (n, 28, 28)))
+        files[f"{stem}-labels-idx1-ubyte"] = idx(grey % 10)
+    return files
+
+
+def mnist(root: Path, compressed: bool = False) -> Path:
+    """Folder MNIST/raw below root, ready to read or as the downloads come."""
+    folder = root / "MNIST" / "raw"
+    folder.mkdir(parents=True)
+    for name, content in mnist_files().items():
+        if compressed:
+            (folder / f"{name}.gz").write_bytes(gzip.compress(content, mtime=0))
+        else:
+            (folder / name).write_bytes(content)
+    return folder
+
+
+def md5(path: Path) -> str:
+    """MD5 sum of a file."""
+    return hashlib.md5(path.read_bytes()).hexdigest()
+
+
+def accept_cifar10(monkeypatch, folder: Path) -> None:
+    """Make torchvision expect the MD5 sums of the files in this folder."""
+    from torchvision.datasets import CIFAR10
+
+    for which in ("train_list", "test_list"):
+        sums = [[file, md5(folder / file)] for file, _ in getattr(CIFAR10, which)]
+        monkeypatch.setattr(CIFAR10, which, sums)
+    monkeypatch.setattr(CIFAR10, "meta", {**CIFAR10.meta, "md5": md5(folder / "batches.meta")})
+
+
+def cifar10(root: Path) -> Path:
+    """Folder cifar-10-batches-py below root, 8 rows a batch; image i has the planes i, i + 50 and i + 100."""
+    folder = root / "cifar-10-batches-py"
+    folder.mkdir(parents=True)
+    for number, file in enumerate([*(f"data_batch_{k}" for k in range(1, 6)), "test_batch"]):
+        first = 8 * (number % 5)
+        planes = [[i + 50 * channel] * 1024 for i in range(first, first + 8) for channel in range(3)]
+        rows = np.array(planes, dtype=np.uint8).reshape(8, 3072)
+        entry = {"data": rows, "labels": [i % 10 for i in range(first, first + 8)]}
+        (folder / file).write_bytes(pickle.dumps(entry))
+    (folder / "batches.meta").write_bytes(pickle.dumps({"label_names": CIFAR_CLASSES}))
+    return folder
+
+
+def gtsrb(root: Path, classes=(0, 2, 42), tracks: int = 12, frames: int = 3) -> Path:
+    """Folder gtsrb below root; a training image is of the constant colour (class, track, frame)."""
+    folder = root / "gtsrb"
+    for number in classes:
+        place = folder / "GTSRB" / "Training" / f"{number:05d}"
+        place.mkdir(parents=True)
+        for track in range(tracks):
+            for frame in range(frames):
+                Image.new("RGB", (30 + track, 40), (number, track, frame)).save(place / f"{track:05d}_{frame:05d}.ppm")
+    place = folder / "GTSRB" / "Final_Test" / "Images"
+    place.mkdir(parents=True)
+    lines = ["Filename;Width;Height;Roi.X1;Roi.Y1;Roi.X2;Roi.Y2;ClassId"]
+    for index, number in enumerate((7, 3, 42, 0)):
+        Image.new("RGB", (50, 45), (100 + index, 0, number)).save(place / f"{index:05d}.ppm")
+        lines.append(f"{index:05d}.ppm;50;45;5;5;44;40;{number}")
+    (folder / "GT-final_test.csv").write_text("\n".join(lines) + "\n")
+    return folder

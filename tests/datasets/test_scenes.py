@@ -1,0 +1,92 @@
+import numpy as np
+import pytest
+from PIL import Image
+
+from flipbook import datasets
+from flipbook.datasets import labels, scenes
+
+MULTI = ("pictograms20", "pictograms80", "pictograms81", "pictograms268")
+
+
+@pytest.mark.parametrize("name", MULTI)
+def test_label_counts_follow_the_recipe(name):
+    drawn = scenes.draw_leaves(name, "train")
+    share = np.bincount((drawn >= 0).sum(1), minlength=drawn.shape[1] + 1)[1:] / len(drawn)
+    np.testing.assert_allclose(share, scenes.RECIPES[name].counts, atol=0.012)
+
+
+@pytest.mark.parametrize("name", MULTI)
+def test_no_leaf_is_drawn_twice_and_each_is_drawn(name):
+    drawn = scenes.draw_leaves(name, "train")
+    rows = np.sort(drawn, axis=1)
+    assert not ((rows[:, 1:] == rows[:, :-1]) & (rows[:, 1:] >= 0)).any()
+    assert set(drawn[drawn >= 0]) == set(range(len(labels.leaves(name))))
+
+
+@pytest.mark.parametrize(("name", "rivals"), [("pictograms20", 5), ("pictograms80", 2.5)])
+def test_one_label_is_far_more_frequent_than_any_other(name, rivals):
+    share = datasets.load(name, "train").targets.float().mean(0)
+    assert share.argmax() == 0
+    assert share[0] > 0.25
+    assert share[0] > rivals * share[1:].max()
+
+
+def test_the_next_leaf_often_shares_the_category():
+    drawn = scenes.draw_leaves("pictograms80", "train")
+    category = np.array([leaf["category"] for leaf in labels.leaves("pictograms80")])
+    pairs = drawn[:, :2][(drawn[:, :2] >= 0).all(1)]
+    together = (category[pairs[:, 0]] == category[pairs[:, 1]]).mean()
+    assert 0.55 < together < 0.65  # 0.55 by the recipe, and some more by chance
+
+
+@pytest.mark.parametrize("name", MULTI)
+def test_targets_are_the_drawn_leaves_and_all_that_is_above_them(name):
+    ds, drawn = datasets.load(name, "test"), scenes.draw_leaves(name, "test")
+    above = datasets.parents(name) if name in ("pictograms81", "pictograms268") else {}
+    for target, leaves in zip(ds.targets[:200], drawn[:200].tolist(), strict=True):
+        present = {ds.labels[leaf] for leaf in leaves if leaf >= 0}
+        for label in list(present):
+            while label in above:
+                label = above[label]
+                present.add(label)
+        assert {ds.labels[column] for column in target.nonzero()[:, 0]} == present
+
+
+def test_every_scene_of_a_hierarchical_set_is_consistent():
+    for name in ("pictograms81", "pictograms268"):
+        ds = datasets.load(name, "train")
+        column = {label: ds.targets[:, index].bool() for index, label in enumerate(ds.labels)}
+        for top in set(datasets.parents(name).values()):
+            children = [child for child, parent in datasets.parents(name).items() if parent == top]
+            below = np.any([column[child].numpy() for child in children], axis=0)
+            assert (below == column[top].numpy()).all()
+
+
+def test_scenes_differ_where_their_glyphs_are_and_only_there():
+    recipe, u = scenes.RECIPES["pictograms20"], [0.5] * scenes.PER_GLYPH
+    image, taken = Image.new("RGB", (64, 64)), []
+    scenes.put(image, "★", 1.0, recipe, u, taken)
+    pixels = np.asarray(image).max(2)
+    rows, columns = np.nonzero(pixels)
+    size = 64 * 0.4
+    assert rows.max() - rows.min() <= size + 3
+    assert columns.max() - columns.min() <= size + 3
+    np.testing.assert_allclose(taken[0], (columns.mean(), rows.mean()), atol=3)
+    assert pixels.max() <= 0.75 * 255 + 1  # black shines through
+
+
+def test_a_glyph_is_put_where_there_is_most_room():
+    recipe = scenes.RECIPES["pictograms20"]
+    corners = [0.0, 0.0, 0.99, 0.99, 0.1, 0.1, 0.2, 0.0]
+    taken = [(12.0, 12.0)]
+    scenes.put(Image.new("RGB", (64, 64)), "★", 1.0, recipe, [0.5] * 6 + corners, taken)
+    assert min(taken[1]) > 40
+
+
+def test_noise_depends_on_its_key_and_has_the_deviation_asked_for():
+    grey = np.full((64, 64, 3), 128, dtype=np.uint8)
+    noisy = scenes.add_noise(grey, 8.0, "set", "train", 3)
+    assert (noisy == scenes.add_noise(grey, 8.0, "set", "train", 3)).all()
+    assert (noisy != scenes.add_noise(grey, 8.0, "set", "train", 4)).any()
+    assert abs(noisy.std() - 8) < 0.3
+    assert abs(noisy.mean() - 128) < 0.5
