@@ -44,7 +44,7 @@ def row_gradients(net: Counted, logits: Tensor, x: Tensor, rows: Tensor, batched
 
 
 def directional(net: Counted, logits: Tensor, x: Tensor, δ: Tensor) -> Tensor:
-    """J δ (N, C), the first-order change of the logits, in two backward passes: u -> Jᵀ u is linear with gradient J.
+    """J δ (N, C), the first-order change of the logits, in two backward passes: J is the gradient of u -> Jᵀ u.
 
     Needs a model whose backward pass can be differentiated; fused attention kernels cannot (see `differentiable_twice`).
     """

@@ -71,7 +71,7 @@ def kkt_residual(Q: Tensor, b: Tensor, λ: Tensor) -> Tensor:
 
 
 def gram(D: Tensor, columns: int = 1 << 14) -> Tensor:
-    """Q = D Dᵀ (N, k, k) in float64 for D (N, k, m), a slice of columns at a time so that no float64 copy of D is held."""
+    """Q = D Dᵀ (N, k, k) in float64 for D (N, k, m), by slices of columns: no float64 copy of D is held."""
     Q = D.new_zeros(len(D), D.shape[1], D.shape[1], dtype=torch.float64)
     for part in D.split(columns, dim=2):
         part = part.double()

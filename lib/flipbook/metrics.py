@@ -1,0 +1,133 @@
+"""Every measure once: image tensors in [0, 1] of shape (N, channels, H, W) in, one float64 value per image out.
+
+Measures of one image come first, means over a set of images last. A mean says in its name or first line whether it
+runs over all images or over the successful ones only; the two are never mixed (JMA card, section 1).
+"""
+
+import torch
+from torch import Tensor
+
+SSIM_WINDOW = 11
+SSIM_SIGMA = 1.5
+
+
+def _difference(images: Tensor, originals: Tensor) -> Tensor:
+    """δ = x' - x as (N, m) in float64."""
+    if images.shape != originals.shape:
+        raise ValueError(
+            f"images: shape {tuple(images.shape)} differs from the originals' {tuple(originals.shape)}; "
+            "pass the perturbed images and the originals in the same order"
+        )
+    if images.ndim != 4:
+        raise ValueError(f"images: shape {tuple(images.shape)}, must be (N, channels, H, W); add a batch axis")
+    return (images.double() - originals.double()).flatten(1)
+
+
+def mse(images: Tensor, originals: Tensor) -> Tensor:
+    """Mean square of the perturbation, ‖δ‖₂² / m with m = channels · H · W.
+
+    Source: JMA card, section 1. Deviation: JMA section VI-C prints ‖δ‖₂ / √m, but its tables hold the mean square
+    (card, trap T1).
+    """
+    return _difference(images, originals).square().mean(1)
+
+
+def psnr(images: Tensor, originals: Tensor) -> Tensor:
+    """Peak signal-to-noise ratio in dB, -10 log₁₀(MSE) for a peak of 1; infinite for an unchanged image."""
+    return -10 * torch.log10(mse(images, originals))
+
+
+def ssim(images: Tensor, originals: Tensor) -> Tensor:
+    """Structural similarity, at most 1: Gaussian window 11 x 11, σ = 1.5, data range 1, mean over channels.
+
+    Source: Wang et al. 2004, Eq. 13, K₁ = 0.01, K₂ = 0.03; the variant is fixed by the JMA card, section 1, since no
+    paper states its own. Border rule: only windows that lie wholly inside the image count, as in Wang's program and
+    in scikit-image (`gaussian_weights=True, use_sample_covariance=False`); so H and W must be at least 11.
+    """
+    _difference(images, originals)
+    if min(images.shape[-2:]) < SSIM_WINDOW:
+        size = "x".join(str(side) for side in images.shape[-2:])
+        raise ValueError(f"images: {size} pixels, must be at least {SSIM_WINDOW}x{SSIM_WINDOW} for SSIM; use MSE")
+    # Imported here since it takes three seconds, which notebooks that only redraw from the store need not wait.
+    from torchmetrics.functional.image import structural_similarity_index_measure
+
+    _, full = structural_similarity_index_measure(
+        images.double(),
+        originals.double(),
+        kernel_size=SSIM_WINDOW,
+        sigma=SSIM_SIGMA,
+        data_range=1.0,
+        reduction="none",
+        return_full_image=True,
+    )
+    border = SSIM_WINDOW // 2
+    return full[..., border:-border, border:-border].flatten(1).mean(1)
+
+
+def l0(images: Tensor, originals: Tensor) -> Tensor:
+    """Count the changed values ‖δ‖₀, of m = channels · H · W."""
+    return (_difference(images, originals) != 0).double().sum(1)
+
+
+def l2(images: Tensor, originals: Tensor) -> Tensor:
+    """Euclidean length ‖δ‖₂ in [0, 1] pixel units."""
+    return _difference(images, originals).norm(dim=1)
+
+
+def linf(images: Tensor, originals: Tensor) -> Tensor:
+    """Largest change of a value ‖δ‖_∞ in [0, 1] pixel units."""
+    return _difference(images, originals).abs().amax(1)
+
+
+def outside_box(images: Tensor) -> Tensor:
+    """Whether an image leaves [0, 1] or is not finite, (N,) bool."""
+    flat = images.flatten(1)
+    return ~((flat >= 0) & (flat <= 1)).all(1)
+
+
+def to_8bit(images: Tensor) -> Tensor:
+    """Return the images as a file with 256 grey levels would hold them: round(255 x) / 255."""
+    return (images.clamp(0, 1) * 255).round() / 255
+
+
+def hamming(logits: Tensor, target: Tensor) -> Tensor:
+    """Count the labels not where the target wants them: label j is on when z_j > 0.
+
+    `logits` (N, n), `target` (N, n) of 0/1; source: JMA card, section 1 (decision rule of the multi-label case).
+    """
+    if logits.shape != target.shape:
+        raise ValueError(
+            f"target: shape {tuple(target.shape)}, must be the logits' {tuple(logits.shape)}; one 0/1 per label"
+        )
+    return ((logits > 0) != target.bool()).sum(1).double()
+
+
+def asr(reached: Tensor) -> float:
+    """Attack success rate: successes / N, over all images (JMA section VI-C)."""
+    return _mean(torch.as_tensor(reached).double(), "reached")
+
+
+def basr(distance: Tensor, labels: int) -> float:
+    """Bit-wise success: mean over all images, failed ones too, of the share of labels that agree with the target.
+
+    `distance` (N,): Hamming distance to the target after the attack; `labels`: n. Source: JMA section VI-C, read as in
+    the card, section 1 ("labels successfully modified" does not fit the printed numbers, trap T10).
+    """
+    return 1 - _mean(torch.as_tensor(distance).double(), "distance") / labels
+
+
+def do_nothing_basr(flips: Tensor, labels: int) -> float:
+    """Return the bASR of an attack that changes nothing, 1 - flips / n, over all images; print it next to bASR."""
+    return basr(flips, labels)
+
+
+def mean_over_successes(values: Tensor, reached: Tensor) -> float:
+    """Mean of `values` (N,) over the successful images only; NaN when there is none (the papers print NA)."""
+    values, reached = torch.as_tensor(values).double(), torch.as_tensor(reached).bool()
+    return values[reached].mean().item() if bool(reached.any()) else float("nan")
+
+
+def _mean(values: Tensor, name: str) -> float:
+    if values.numel() == 0:
+        raise ValueError(f"{name}: no image, must hold at least one; run the attack first")
+    return values.mean().item()

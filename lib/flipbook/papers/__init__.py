@@ -1,0 +1,1 @@
+"""The papers' experiments: which data, victims, targets and rows a table has. One module a paper."""

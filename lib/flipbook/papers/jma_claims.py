@@ -1,0 +1,135 @@
+"""The claims of the JMA paper, each as one function that adds its verdict to the claims of a table.
+
+Verdicts have margins, so that another machine's rounding does not turn them: a share may be short by `SLACK`.
+"""
+
+import pandas as pd
+
+from flipbook.report.claims import Claims
+from flipbook.summary import common_successes, summarise
+
+SLACK = 0.02
+
+
+def reaches(claims: Claims, ours: pd.DataFrame, printed: pd.DataFrame, place: str) -> None:
+    """JMA's best row succeeds as often as the best that the paper prints (rows marked doubtful aside)."""
+    theirs = (
+        printed[(printed["method"] == "JMA") & ~printed["note"].str.startswith("DOUBTFUL")]["asr"].astype(float).max()
+    )
+    best = _paper_rows(ours)["asr"].max()
+    text = f"JMA's best row reaches the paper's best success rate, {theirs:.2f}"
+    claims.check(text, place, f"ASR {best:.2f}", best >= theirs - SLACK)
+
+
+def most_successful(claims: Claims, ours: pd.DataFrame, place: str) -> None:
+    """No other attack of the table has a higher success rate than JMA's best row."""
+    best = ours.groupby("method", sort=False)["asr"].max()
+    rivals = best.drop("JMA")
+    figures = ", ".join(f"{name} {value:.2f}" for name, value in rivals.items())
+    claims.check(
+        "No attack succeeds more often than JMA",
+        place,
+        f"JMA {best['JMA']:.2f}; {figures}",
+        best["JMA"] >= rivals.max() - SLACK,
+    )
+
+
+def clearly_ahead(claims: Claims, ours: pd.DataFrame, rival: str, gap: float, place: str) -> None:
+    """JMA's best row succeeds more often than the rival's best by at least `gap`."""
+    best = ours.groupby("method")["asr"].max()
+    text = f"JMA succeeds clearly more often than {rival}"
+    claims.check(text, place, f"{best['JMA']:.2f} against {best[rival]:.2f}", best["JMA"] - best[rival] >= gap)
+
+
+def helpless(claims: Claims, ours: pd.DataFrame, method: str, place: str) -> None:
+    """An attack hardly ever reaches the whole target, and repairs at most a few labels more than it breaks."""
+    rows = ours[ours["method"] == method]
+    asr, gain = rows["asr"].max(), (rows["basr"] - rows["do_nothing_basr"]).max()
+    text = f"{method} fails, with no more labels right than an attack that does nothing would have"
+    claims.check(text, place, f"ASR {asr:.2f}, bASR {gain:+.3f} from doing nothing", asr <= 0.05 and gain <= SLACK)
+
+
+def one_shot(claims: Claims, rows: pd.DataFrame, place: str) -> None:
+    """The share of images that need one linearisation is the same in all JMA rows (the full step is tried first)."""
+    paper_rows = _paper_rows(rows)
+    shares = paper_rows.groupby("parameters", sort=False).apply(
+        lambda part: (part["reached"] & (part["iterations"] == 6)).mean()
+    )
+    figures = ", ".join(f"{share:.2f}" for share in shares)
+    claims.check("The share of one-shot successes does not depend on ε", place, figures, shares.nunique() == 1)
+
+
+def larger_steps(claims: Claims, rows: pd.DataFrame, place: str) -> None:
+    """Along increasing ε: fewer iterations, and a larger MSE, on images that all JMA rows reach."""
+    won = common_successes(_paper_rows(rows))
+    means = summarise(won).assign(step=lambda t: t["parameters"].map(_step)).sort_values("step") if len(won) else won
+    if len(means) < 2:
+        reason = "fewer than two JMA rows have images in common that they reach"
+        claims.check("A larger ε needs fewer iterations at a larger MSE", place, "", None, reason)
+        return
+    first, last = means.iloc[0], means.iloc[-1]
+    fewer, longer = last["mean_iterations"] <= first["mean_iterations"], last["mse"] >= first["mse"]
+    steps = f"ε {first['step']:g} → {last['step']:g}"
+    figures = f"{steps}: {first['mean_iterations']:.1f} → {last['mean_iterations']:.1f}"
+    claims.check("A larger ε needs fewer iterations", place, figures, fewer)
+    claims.check("A larger ε costs a larger MSE", place, f"{steps}: {first['mse']:.1e} → {last['mse']:.1e}", longer)
+
+
+def cheaper(claims: Claims, rows: pd.DataFrame, rival: str, place: str) -> None:
+    """Passes until the first success, and in all, of JMA's quickest full row against the rival's best row."""
+    best = summarise(rows)
+    mine, theirs = _strongest(best, "JMA"), _strongest(best, rival)
+    for what, column in (("to its first success", "first_success"), ("in all", "passes")):
+        text = f"JMA needs fewer passes than {rival} {what}"
+        if not theirs["asr"] or not mine["asr"]:
+            claims.check(text, place, "", None, f"{rival if mine['asr'] else 'JMA'} reaches no image here")
+        else:
+            claims.check(text, place, f"{mine[column]:.0f} against {theirs[column]:.0f}", mine[column] < theirs[column])
+
+
+def less_distortion(claims: Claims, rows: pd.DataFrame, rival: str, place: str, expected: bool = True) -> None:
+    """MSE of JMA's least distorting successful row against the rival's best, on images that both reach.
+
+    With `expected` False the claim is the opposite one, that the rival distorts less.
+    """
+    best = summarise(rows)
+    mine = (
+        best[(best["method"] == "JMA") & (best["asr"] >= _strongest(best, "JMA")["asr"] - SLACK)]
+        .sort_values("mse")
+        .iloc[0]
+    )
+    theirs = _strongest(best, rival)
+    pair = rows[_is(rows, mine) | _is(rows, theirs)]
+    won = common_successes(pair)
+    winner, loser = ("JMA", rival) if expected else (rival, "JMA")
+    text = f"{winner} distorts less than {loser}, on images that both reach"
+    if won["image"].nunique() < 3:
+        claims.check(text, place, "", None, "fewer than three images are reached by both")
+        return
+    mse = won.groupby("method")["mse"].mean()
+    figures = f"JMA {mine['parameters']} {mse['JMA']:.1e}, {rival} {theirs['parameters']} {mse[rival]:.1e}"
+    claims.check(text, place, figures, mse[winner] < mse[loser])
+
+
+def easier(claims: Claims, easy: pd.DataFrame, hard: pd.DataFrame, text: str, place: str) -> None:
+    """JMA's mean iterations over all its rows are fewer in one setting than in another."""
+    means = [_paper_rows(rows)[lambda t: t["reached"]]["iterations"].mean() for rows in (easy, hard)]
+    claims.check(text, place, f"{means[0]:.1f} against {means[1]:.1f} iterations", means[0] < means[1])
+
+
+def _paper_rows(rows: pd.DataFrame) -> pd.DataFrame:
+    """The paper's JMA rows, without those that we added with options of our own."""
+    return rows[(rows["method"] == "JMA") & ~rows["parameters"].str.contains("=")]
+
+
+def _strongest(best: pd.DataFrame, method: str) -> pd.Series:
+    """The row of a method with the highest ASR, among equals the one with the fewest passes."""
+    return best[best["method"] == method].sort_values(["asr", "passes"], ascending=[False, True]).iloc[0]
+
+
+def _is(rows: pd.DataFrame, line: pd.Series) -> pd.Series:
+    return (rows["method"] == line["method"]) & (rows["parameters"] == line["parameters"])
+
+
+def _step(parameters: str) -> float:
+    return float(parameters.strip("()").split(",")[0])

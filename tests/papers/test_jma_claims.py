@@ -1,0 +1,100 @@
+"""Verdicts on hand-made rows."""
+
+import pandas as pd
+import pytest
+
+from flipbook.papers import jma_claims
+from flipbook.report import Claims
+
+
+def rows(**methods):
+    """One row per image: name=(parameters, [iterations or None for a failure], mse)."""
+    lines = []
+    for name, trials in methods.items():
+        for parameters, iterations, mse in trials:
+            for image, n in enumerate(iterations):
+                line = {
+                    "method": name.replace("_", "-"),
+                    "parameters": parameters,
+                    "image": image,
+                    "reached": n is not None,
+                }
+                line |= {
+                    "iterations": n or 0,
+                    "mse": mse if n is not None else 9.0,
+                    "forwards": n or 50,
+                    "backwards": n or 50,
+                }
+                lines.append(line | {"first_success": n or -1})
+    columns = {
+        "reached_8bit": True,
+        "reached_logits": True,
+        "distance": 0,
+        "distance_before": 2,
+        "psnr": 40.0,
+        "ssim": 0.9,
+    }
+    return pd.DataFrame(lines).assign(**columns, l2=1.0, linf=0.1, seconds=0.1)
+
+
+def verdict(function, *arguments, **options):
+    claims = Claims()
+    function(claims, *arguments, "Table VI", **options)
+    return [claim.holds for claim in claims]
+
+
+@pytest.mark.parametrize(("second", "holds"), [([6, 8, 8], True), ([6, 6, 8], False)])
+def test_one_shot_share_must_be_equal(second, holds):
+    table = rows(JMA=[("(0.1, 200)", [6, 9, 9], 1.0), ("(0.5, 200)", second, 2.0)])
+    assert verdict(jma_claims.one_shot, table) == [holds]
+
+
+def test_rows_with_our_own_options_do_not_count():
+    table = rows(JMA=[("(0.1, 200)", [6, 9, 9], 1.0), ("(0.5, 200), kappa = 0.1", [6, 6, 6], 2.0)])
+    assert verdict(jma_claims.one_shot, table) == [True]
+
+
+@pytest.mark.parametrize(
+    ("iterations", "mse", "expected"), [([8, 7, 9], 2.0, [True, True]), ([18, 17, 19], 0.5, [False, False])]
+)
+def test_larger_steps(iterations, mse, expected):
+    table = rows(JMA=[("(0.5, 200)", iterations, mse), ("(0.1, 200)", [12, 10, 14], 1.0)])
+    assert verdict(jma_claims.larger_steps, table) == expected
+
+
+def test_larger_steps_without_common_images_has_no_verdict():
+    table = rows(JMA=[("(0.5, 200)", [None, 7], 1.0), ("(0.1, 200)", [8, None], 1.0)])
+    assert verdict(jma_claims.larger_steps, table) == [None]
+
+
+def test_cheaper_compares_the_most_successful_rows():
+    table = rows(
+        JMA=[("(0.1, 200)", [20, 20], 1.0)], ML_C=[("(1, 1, 1)", [5, None], 1.0), ("(2, 1, 1)", [30, 30], 1.0)]
+    )
+    assert verdict(jma_claims.cheaper, table, "ML-C") == [True, True]
+
+
+def test_cheaper_than_an_attack_that_reaches_nothing_has_no_verdict():
+    table = rows(JMA=[("(0.1, 200)", [20, 20], 1.0)], LOTS=[("2000", [None, None], 1.0)])
+    assert verdict(jma_claims.cheaper, table, "LOTS") == [None, None]
+
+
+@pytest.mark.parametrize(("expected", "holds"), [(True, False), (False, True)])
+def test_distortion_is_compared_on_common_successes(expected, holds):
+    table = rows(JMA=[("(0.1, 200)", [6, 7, 8, 9], 2.0)], LOTS=[("2000", [5, 5, 5, None], 1.0)])
+    assert verdict(jma_claims.less_distortion, table, "LOTS", expected=expected) == [holds]
+
+
+def test_success_rates():
+    ours = pd.DataFrame({"method": ["JMA", "JMA", "C&W"], "parameters": ["a", "b", "c"], "asr": [0.5, 0.9, 0.8]})
+    printed = pd.DataFrame({"method": ["JMA", "JMA"], "asr": ["0.91", "1.00"], "note": ["", "DOUBTFUL: a slip"]})
+    assert verdict(jma_claims.reaches, ours, printed) == [True]
+    assert verdict(jma_claims.most_successful, ours) == [True]
+    assert verdict(jma_claims.clearly_ahead, ours, "C&W", 0.05) == [True]
+    assert verdict(jma_claims.clearly_ahead, ours, "C&W", 0.2) == [False]
+
+
+@pytest.mark.parametrize(("asr", "basr", "holds"), [(0.0, 0.75, True), (0.3, 0.75, False), (0.0, 0.9, False)])
+def test_helpless(asr, basr, holds):
+    ours = pd.DataFrame({"method": ["MLA-LP"], "asr": [asr], "basr": [basr], "do_nothing_basr": [0.75]})
+    assert verdict(jma_claims.helpless, ours, "MLA-LP") == [holds]
