@@ -8,6 +8,7 @@ def _from_environment(variable: str, default: Path) -> Path:
     return Path(os.environ[variable]).expanduser().resolve() if os.environ.get(variable) else default
 
 
+# $FLIPBOOK_ROOT has the runner work on another checkout than the one that this module lies in.
 ROOT = _from_environment("FLIPBOOK_ROOT", Path(__file__).resolve().parents[2])
 NOTEBOOKS = ROOT / "notebooks"
 DATA = ROOT / "data"

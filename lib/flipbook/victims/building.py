@@ -1,0 +1,22 @@
+"""From a victim's recipe to its untrained network."""
+
+from torch import Tensor, nn
+
+from .catalogue import Recipe
+from .cnn import SmallCNN
+from .codes import hadamard
+from .ecoc import EcocEnsemble
+from .resnet import SmallResNet
+from .vit import SmallViT
+
+ARCHITECTURES = {"resnet": SmallResNet, "vit": SmallViT, "cnn": SmallCNN, "ecoc": EcocEnsemble}
+
+
+def network(recipe: Recipe) -> nn.Module:
+    """Untrained network for images of recipe.shape in [0, 1]; returns logits (N, recipe.outputs)."""
+    return ARCHITECTURES[recipe.architecture](recipe.shape, recipe.outputs)
+
+
+def code(recipe: Recipe) -> Tensor | None:
+    """Codebook (classes, n) of +-1 of an ECOC victim, None for the others."""
+    return hadamard(recipe.code, recipe.classes) if recipe.code else None

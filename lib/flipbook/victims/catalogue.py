@@ -1,0 +1,88 @@
+"""Every small victim: what it is, what it stands in for, and how it is trained."""
+
+import difflib
+from dataclasses import dataclass
+
+BACKBONE = "pictograms268-resnet"
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How one victim is built and trained.
+
+    shape is (channels, H, W) of its images, outputs the number n of logits, code the order of its Hadamard code
+    (None: no code). rate is the peak learning rate of the one-cycle schedule, images how many training images are used,
+    augment whether they are shifted and recoloured on the way.
+    """
+
+    name: str
+    stands_for: str
+    architecture: str
+    loss: str
+    shape: tuple[int, int, int]
+    classes: int
+    epochs: int
+    rate: float = 3e-3
+    images: int = 16_000
+    code: int | None = None
+    augment: bool = False
+
+    @property
+    def dataset(self) -> str:
+        """Name of its data set: the first part of its own."""
+        return self.name.split("-")[0]
+
+    @property
+    def outputs(self) -> int:
+        """Number n of logits."""
+        return self.code or self.classes
+
+    @property
+    def metric(self) -> str:
+        """What its quality is measured in."""
+        return "mAP" if self.loss in ("bce", "asymmetric") else "accuracy"
+
+
+SCENE, SMALL_SCENE, SIGN = (3, 64, 64), (3, 48, 48), (3, 32, 32)
+DIGIT, PADDED_DIGIT = (1, 28, 28), (1, 32, 32)
+MLP, ENSEMBLE = "CLIP + MLP", "ECOC ensemble of VGG16"
+
+# The backbone comes before the heads that need it.
+RECIPES = {
+    recipe.name: recipe
+    for recipe in (
+        Recipe(BACKBONE, "the backbone of CLIP", "resnet", "bce", SCENE, 268, 24, rate=4e-3, augment=True),
+        Recipe("pictograms20-resnet", "Inception-v3 and ResNet-50", "resnet", "bce", SCENE, 20, 10),
+        Recipe("pictograms20-vit", "ViT-B/16", "vit", "bce", SCENE, 20, 12, rate=2e-3),
+        Recipe("pictograms20-mlp", MLP, "frozen-mlp", "bce", SCENE, 20, 20),
+        Recipe("pictograms80-resnet", "Swin-B", "resnet", "asymmetric", SCENE, 80, 16),
+        Recipe("pictograms80-mlp", MLP, "frozen-mlp", "asymmetric", SCENE, 80, 30),
+        Recipe("pictograms81-mlp", MLP, "frozen-mlp", "asymmetric", SCENE, 81, 30),
+        Recipe(
+            "pictograms238-onehot", "many-class ViT-B/16", "cnn", "cross-entropy", SMALL_SCENE, 238, 20, augment=True
+        ),
+        Recipe("signs43-onehot", "VGG16", "cnn", "cross-entropy", SIGN, 43, 10),
+        Recipe("signs32-ecoc", ENSEMBLE, "ecoc", "hinge", SIGN, 32, 10, code=32),
+        Recipe("pictograms10-ecoc", ENSEMBLE, "ecoc", "hinge", SIGN, 10, 10, code=16),
+        Recipe("digits-ecoc", ENSEMBLE, "ecoc", "hinge", DIGIT, 10, 60, code=16),
+        Recipe("mnist-ecoc", ENSEMBLE, "ecoc", "hinge", PADDED_DIGIT, 10, 6, images=60_000, code=16),
+    )
+}
+
+
+def names() -> list[str]:
+    """Names of all small victims."""
+    return list(RECIPES)
+
+
+def recipe(name: str) -> Recipe:
+    """Return the recipe of a victim; an unknown name is refused with the nearest right one."""
+    if name not in RECIPES:
+        raise KeyError(unknown(name, names()))
+    return RECIPES[name]
+
+
+def unknown(name: str, known: list[str]) -> str:
+    """One line for a name that no victim has."""
+    near = difflib.get_close_matches(str(name), known, 1, 0)
+    return f"no victim is called {name!r}: did you mean {near[0]!r}? There are {', '.join(known)}"

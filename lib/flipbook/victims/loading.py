@@ -1,0 +1,89 @@
+"""Trained victims by name: networks, records and codebooks."""
+
+from pathlib import Path
+
+import torch
+from safetensors.torch import load as parse
+from torch import Tensor, nn
+
+from flipbook import paths
+
+from . import building, catalogue, paper, table
+from .blocks import fold
+from .frozen import FrozenBackboneMLP
+
+
+def names() -> list[str]:
+    """Names of all victims: the small ones, and those that the reader listed under DATA_ROOT."""
+    return catalogue.names() + list(paper.listed())
+
+
+def describe(name: str, folder: Path | None = None) -> table.Victim:
+    """Return a trained victim's record (`table.Victim`): dataset, architecture, metric, quality, file, sha256, ..."""
+    listed = paper.listed()
+    if name in listed:
+        return listed[name]
+    if name not in catalogue.names():
+        raise KeyError(catalogue.unknown(name, names()))
+    rows = table.read(folder)
+    if name not in rows:
+        raise FileNotFoundError(
+            f"victim {name!r} has not been trained yet (no row in {(folder or paths.VICTIMS) / table.TABLE}): "
+            "make it with ./run_all.sh victims --force"
+        )
+    return rows[name]
+
+
+def codebook(name: str) -> Tensor | None:
+    """Codewords (classes, n) of +-1 of an ECOC victim, None for the others. Needs no weights."""
+    listed = paper.listed()
+    if name in listed:
+        return paper.codebook(listed[name])
+    if name not in catalogue.names():
+        raise KeyError(catalogue.unknown(name, names()))
+    return building.code(catalogue.recipe(name))
+
+
+def load(name: str, device: str | torch.device = "cpu", folder: Path | None = None) -> nn.Module:
+    """Return a trained victim: images (N, channels, H, W) in [0, 1] to logits (N, n).
+
+    In eval mode, parameters frozen, normalisation inside. The weight file's sha256 is checked first.
+    folder: where the table and the weights are, data/victims by default.
+
+    Raises KeyError for an unknown name, FileNotFoundError for missing weights, ValueError for a wrong hash or device.
+    """
+    device = usable(device)
+    victim = describe(name, folder)
+    net = paper.load(victim) if name in paper.listed() else _small(victim, folder or paths.VICTIMS)
+    return net.eval().requires_grad_(False).to(device)
+
+
+def usable(device: str | torch.device) -> torch.device:
+    """Return the device, or refuse in one line a name that torch does not know or that this machine lacks."""
+    try:
+        return torch.zeros(0, device=device).device
+    except (RuntimeError, AssertionError, NotImplementedError):
+        cuda = "cuda" if torch.cuda.is_available() else "no cuda on this machine"
+        raise ValueError(f"device is {str(device)!r}, it must be one that torch finds here: cpu ({cuda})") from None
+
+
+def _small(victim: table.Victim, folder: Path) -> nn.Module:
+    recipe = catalogue.recipe(victim.name)
+    state = parse(table.checked(victim, folder))
+    if recipe.architecture == "frozen-mlp":
+        net, part = with_head(recipe, folder, victim.backbone)
+    else:
+        net = part = fold(building.network(recipe))
+    part.load_state_dict({key: value.float() for key, value in state.items()})
+    return net
+
+
+def with_head(recipe: catalogue.Recipe, folder: Path, trained_on: str | None = None) -> tuple[nn.Module, nn.Module]:
+    """Frozen backbone with an untrained head, and that head. trained_on: sha256 that the backbone's file must have."""
+    if trained_on is not None and describe(catalogue.BACKBONE, folder).sha256 != trained_on:
+        raise ValueError(
+            f"the head of {recipe.name!r} was trained on another {catalogue.BACKBONE} than the one in {folder}: "
+            "train both again with ./run_all.sh victims --force"
+        )
+    net = FrozenBackboneMLP(load(catalogue.BACKBONE, folder=folder), recipe.outputs)
+    return net, net.head

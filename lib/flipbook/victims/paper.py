@@ -1,0 +1,114 @@
+"""The papers' own victims: torchvision's architectures at full size, with the reader's weights."""
+
+import io
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+import torchvision
+from safetensors.torch import load as parse
+from torch import Tensor, nn
+from torchvision.models import vgg
+
+from flipbook import paths
+
+from . import table
+from .blocks import Normalise
+from .codes import hadamard
+
+IMAGENET = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
+
+
+class Vgg16Ensemble(nn.Module):
+    """ECOC ensemble of VGG16: blocks 1 and 2 shared, then blocks 3 to 5 and three dense layers for each bit.
+
+    Images (N, 3, H, W) -> n logits, one per bit. Source: JMA, section VI-A, counted as in the released code (card T19).
+    """
+
+    def __init__(self, outputs: int, dense: int = 4096):
+        super().__init__()
+        self.bottom = self._convolutions()[:10]
+        self.branches = nn.ModuleList(self._branch(dense) for _ in range(outputs))
+
+    @staticmethod
+    def _convolutions() -> nn.Sequential:
+        return vgg.make_layers(vgg.cfgs["D"], batch_norm=False)
+
+    def _branch(self, dense: int) -> nn.Sequential:
+        layers = (nn.LazyLinear(dense), nn.ReLU(), nn.Linear(dense, dense), nn.ReLU(), nn.Linear(dense, 1))
+        return nn.Sequential(*self._convolutions()[10:], nn.Flatten(), *layers)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Images to one logit per bit, (N, n)."""
+        shared = self.bottom(images)
+        return torch.cat([branch(shared) for branch in self.branches], 1)
+
+
+def _inception(outputs: int) -> nn.Module:
+    return torchvision.models.inception_v3(weights=None, aux_logits=False, num_classes=outputs, init_weights=True)
+
+
+def _torchvision(name: str) -> Callable[[int], nn.Module]:
+    return lambda outputs: torchvision.models.get_model(name, weights=None, num_classes=outputs)
+
+
+ARCHITECTURES = {
+    "inception-v3": _inception,
+    "resnet-50": _torchvision("resnet50"),
+    "vit-b-16": _torchvision("vit_b_16"),
+    "swin-b": _torchvision("swin_b"),
+    "vgg16": _torchvision("vgg16"),
+    "vgg16-ecoc": Vgg16Ensemble,
+}
+
+
+def build(architecture: str, outputs: int) -> nn.Module:
+    """Return an untrained network of the papers: images (N, 3, H, W) in [0, 1] -> logits (N, outputs), eval mode.
+
+    architecture: one of ARCHITECTURES; ImageNet's normalisation is inside.
+    """
+    if architecture not in ARCHITECTURES:
+        raise ValueError(f"architecture is {architecture!r}, it must be one of {', '.join(ARCHITECTURES)}")
+    if not (isinstance(outputs, int) and outputs > 0):
+        raise ValueError(f"outputs of {architecture} is {outputs!r}, it must be a positive whole number of logits")
+    return nn.Sequential(Normalise(**IMAGENET), ARCHITECTURES[architecture](outputs)).eval()
+
+
+def folder() -> Path:
+    """Where the reader's own victims are: $DATA_ROOT/victims, with a victims.csv of the same columns as ours."""
+    return paths.data_root() / "victims"
+
+
+def listed() -> dict[str, table.Victim]:
+    """Victims that the reader listed, by name."""
+    return table.read(folder())
+
+
+def codebook(victim: table.Victim) -> Tensor | None:
+    """Codewords of a listed victim whose codebook is "hadamard <order> <classes>", None for an empty one."""
+    if not victim.codebook:
+        return None
+    kind, *numbers = victim.codebook.split()
+    if kind != "hadamard" or len(numbers) != 2 or not all(number.isdecimal() for number in numbers):
+        raise ValueError(
+            f"codebook of {victim.name!r} is {victim.codebook!r}, it must be like 'hadamard 16 10' or empty"
+        )
+    return hadamard(*map(int, numbers))
+
+
+def load(victim: table.Victim) -> nn.Module:
+    """Return a listed victim: its architecture with the state in its .safetensors or weights-only .pt file."""
+    content = table.checked(victim, folder(), f"put it there, or correct {table.TABLE} beside it")
+    if victim.file.endswith(".safetensors"):
+        state = parse(content)
+    else:
+        state = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+    net = build(victim.architecture, victim.outputs)
+    try:
+        net[1].load_state_dict(state)
+    except RuntimeError as error:
+        first = str(error).splitlines()[1].strip() if "\n" in str(error) else str(error)
+        raise ValueError(
+            f"{victim.file} does not fit {victim.architecture} with {victim.outputs} outputs: {first}"
+        ) from None
+    return net

@@ -1,0 +1,58 @@
+"""The map: the project's own, and maps with mistakes."""
+
+import collections
+
+import pytest
+
+from flipbook.runner import artefacts, parameters
+from flipbook.runner.refusal import Refusal
+from flipbook.runner.target import Target
+
+
+def test_the_map_has_every_table_and_figure_of_the_five_papers():
+    rows = artefacts.read()
+    counts = collections.Counter(row.paper for row in rows.values())
+    assert counts == {"guide": 2, "jma": 17, "masw": 29, "gmla": 5, "cmlu": 9, "sapf": 6}
+    assert all(row.title and row.artefact for row in rows.values())
+    assert all(row.id.startswith(f"{row.paper}/") for row in rows.values() if row.paper != artefacts.GUIDE)
+
+
+@pytest.mark.parametrize("row", [row for row in artefacts.read().values() if not row.pending], ids=lambda row: row.id)
+def test_every_notebook_on_the_map_is_there_and_takes_its_parameters(row):
+    chosen = parameters.chosen(Target(row, "laptop"), device="cpu", retrain=False)
+    assert set(row.given) <= set(chosen)
+
+
+def test_select_keeps_the_maps_order_and_takes_each_once(here):
+    rows = artefacts.read()
+    assert [row.id for row in artefacts.select(rows, ["jma/table-03", "jma", "start"])] == [
+        "start",
+        "jma/table-01",
+        "jma/table-02",
+        "jma/table-03",
+    ]
+    assert artefacts.select(rows, []) == list(rows.values())
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line"),
+    [
+        ("minutes,", "", "has no column minutes"),
+        ("jma/table-02,jma", "jma/table-01,jma", "line 4: jma/table-01 is there twice"),
+        (",1,0,", ",soon,0,", "line 2: minutes and gpu must be numbers"),
+        (",,,1,comes with the SAPF notebooks", ",,,1,", "sapf/figure-01 needs either a notebook or a reason"),
+    ],
+)
+def test_mistakes_on_the_map_are_named(here, old, new, line):
+    path = here / "notebooks" / "artefacts.csv"
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new, 1))
+    with pytest.raises(Refusal, match=r"notebooks/artefacts.csv.*" + line):
+        artefacts.read()
+
+
+def test_no_map_is_said_in_one_line(here):
+    (here / "notebooks" / "artefacts.csv").unlink()
+    with pytest.raises(Refusal, match=r"notebooks/artefacts.csv is missing"):
+        artefacts.read()
