@@ -46,7 +46,7 @@ def row_gradients(net: Counted, logits: Tensor, x: Tensor, rows: Tensor, batched
 def directional(net: Counted, logits: Tensor, x: Tensor, δ: Tensor) -> Tensor:
     """J δ (N, C), the first-order change of the logits, in two backward passes: J is the gradient of u -> Jᵀ u.
 
-    Needs a model whose backward pass can be differentiated; fused attention kernels cannot (see `differentiable_twice`).
+    Needs a model whose backward pass has a gradient; fused attention kernels have none (see `differentiable_twice`).
     """
     u = torch.zeros_like(logits, requires_grad=True)
     (pulled,) = torch.autograd.grad(logits, x, u, create_graph=True)

@@ -23,14 +23,17 @@ def code_scene():
 @pytest.mark.parametrize("artefact", TABLES)
 def test_every_printed_row_becomes_a_trial_or_waits(artefact, code_scene):
     printed = reported(f"jma/{artefact}")
-    trials = paper.trials(printed, code_scene, largest_search=10**9, largest_loop=10**9)
+    trials = paper.trials(printed, code_scene, paper.Size(4, 10**9, 10**9))
     made = {(trial.method, trial.parameters) for trial in trials} | {(name, "300") for name in paper.PENDING}
     assert made >= set(zip(printed["method"], printed["parameters"], strict=True))
     assert len(trials) == len({(trial.method, trial.parameters) for trial in trials})
 
 
 def test_hyper_parameters_are_the_printed_ones(code_scene):
-    trials = {(t.method, t.parameters): t for t in paper.trials(reported("jma/table-04"), code_scene, 10**9, 10**9)}
+    trials = {
+        (t.method, t.parameters): t
+        for t in paper.trials(reported("jma/table-04"), code_scene, paper.Size(4, 10**9, 10**9))
+    }
     assert trials["JMA", "(0.05, 200)"].hyper == {"step": 0.05, "max_iterations": 200}
     expected = {"initial_weight": 1e-4, "search_steps": 10, "max_iterations": 500}
     assert trials["C&W", "(1e-4, 10, 500)"].hyper == expected
@@ -39,7 +42,7 @@ def test_hyper_parameters_are_the_printed_ones(code_scene):
 
 def test_limits_leave_long_rows_out_and_say_so(labels_scene):
     printed = reported("jma/table-08")
-    trials = paper.trials(printed, labels_scene, largest_search=10_000, largest_loop=200)
+    trials = paper.trials(printed, labels_scene, paper.Size(4, 10_000, 200))
     assert [t.parameters for t in trials if t.method == "ML-C&W"] == ["(0.01, 1000)"]
     assert all(t.hyper["max_iterations"] <= 200 for t in trials if t.method == "JMA")
     said = paper.reduced(printed, trials, 4)
@@ -87,12 +90,21 @@ def test_wishes_name_what_goes_and_what_comes(labels_scene):
     assert text.endswith("and 7 more")
 
 
+def test_sizes_follow_the_profile_unless_asked():
+    assert paper.size("table-06", "laptop").images < paper.size("table-06", "paper").images == 200
+    assert paper.size("table-06", "laptop", images=50).images == 50
+    everything = paper.size("table-09", "paper")
+    assert everything.largest_search > 100_000
+    assert everything.largest_loop > 2000
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [
         (lambda: paper.panels("table-15"), "the JMA paper's tables are table-01"),
         (lambda: paper.panels("table-06", "cluster"), "choose 'laptop' or 'paper'"),
         (lambda: paper.panels("table-06", "paper"), "no paper profile yet.*pictograms20"),
+        (lambda: paper.size("table-06", "laptop", images=-1), "images is -1: give a positive number, or 0"),
         (lambda: paper.one_image(paper.panels("table-05")[0], "eleven", ""), "class 'eleven' is not one of digits"),
     ],
 )

@@ -49,6 +49,11 @@ def test_one_shot_share_must_be_equal(second, holds):
     assert verdict(jma_claims.one_shot, table) == [holds]
 
 
+def test_no_one_shot_at_all_has_no_verdict():
+    table = rows(JMA=[("(0.1, 200)", [7, 9, 9], 1.0), ("(0.5, 200)", [8, 8, 8], 2.0)])
+    assert verdict(jma_claims.one_shot, table) == [None]
+
+
 def test_rows_with_our_own_options_do_not_count():
     table = rows(JMA=[("(0.1, 200)", [6, 9, 9], 1.0), ("(0.5, 200), kappa = 0.1", [6, 6, 6], 2.0)])
     assert verdict(jma_claims.one_shot, table) == [True]

@@ -4,7 +4,7 @@ The printed tables are the grid: every row of data/reported/jma/*.csv names a me
 turns each into the attack with those hyper-parameters.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -93,6 +93,46 @@ def panels(artefact: str, profile: str = "laptop") -> list[Panel]:
 
 
 @dataclass(frozen=True)
+class Size:
+    """How much of a table is run.
+
+    Attributes
+    ----------
+    images : int
+        Attacked images a panel; the paper has 200.
+    largest_search : int
+        Rows whose search over λ may take more gradient steps than this (n_bs · n_it,max) are left out.
+    largest_loop : int
+        The same for the linearisations of JMA (n_it,max).
+    """
+
+    images: int
+    largest_search: int
+    largest_loop: int
+
+
+_UNLIMITED = 10**9
+_FULL = Size(200, _UNLIMITED, _UNLIMITED)
+_LAPTOP_IMAGES = {"table-01": 16, "table-02": 16, "table-10": 4, "table-11": 4, "table-12": 4}  # a panel; others 8
+
+
+def size(artefact: str, profile: str, images: int = 0, largest_search: int = 0, largest_loop: int = 0) -> Size:
+    """A profile's size of a table, with what is not 0 in its place.
+
+    Raises
+    ------
+    ValueError
+        For a negative number.
+    """
+    asked = {"images": images, "largest_search": largest_search, "largest_loop": largest_loop}
+    for name, value in asked.items():
+        if value < 0:
+            raise ValueError(f"{name} is {value}: give a positive number, or 0 for the profile's own")
+    base = Size(_LAPTOP_IMAGES.get(artefact, 8), 10_000, 500) if profile == "laptop" else _FULL
+    return replace(base, **{name: value for name, value in asked.items() if value})
+
+
+@dataclass(frozen=True)
 class Scene:
     """All that a panel's attacks share: the victim, the images and what they must become."""
 
@@ -148,7 +188,7 @@ def _goal(panel: Panel, chosen: protocol.Selection, data, codebook: Tensor | Non
     return LabelVector(protocol.flip_bits(chosen.predicted, int(panel.target), chosen.indices, seed))
 
 
-def trials(rows: pd.DataFrame, scene: Scene, largest_search: int, largest_loop: int) -> list[Trial]:
+def trials(rows: pd.DataFrame, scene: Scene, size: Size) -> list[Trial]:
     """One trial for each distinct printed row that this profile runs.
 
     Parameters
@@ -157,17 +197,15 @@ def trials(rows: pd.DataFrame, scene: Scene, largest_search: int, largest_loop: 
         Printed rows of one panel, from `report.reported`.
     scene : Scene
         Gives LOTS its target logits.
-    largest_search : int
-        Rows whose search over λ may take more gradient steps than this (n_bs · n_it,max) are left out.
-    largest_loop : int
-        The same for the linearisations of JMA (n_it,max).
+    size : Size
+        Which rows are too long.
     """
     chosen = []
     for _, row in rows.drop_duplicates(["method", "parameters"]).iterrows():
         method, limit = row["method"], int(row["n_it_max"])
-        if method == "JMA" and limit <= largest_loop:
+        if method == "JMA" and limit <= size.largest_loop:
             chosen.append(jma_trial(float(row["epsilon"]), limit, shown=row["parameters"]))
-        elif method in _PENALTY and int(row["n_bs"]) * limit <= largest_search:
+        elif method in _PENALTY and int(row["n_bs"]) * limit <= size.largest_search:
             chosen.append(
                 penalty_trial(method, float(row["lambda0"]), int(row["n_bs"]), limit, shown=row["parameters"])
             )
@@ -192,6 +230,12 @@ def penalty_trial(method: str, initial_weight: float, search_steps: int, max_ite
     shown = shown or f"({initial_weight:g}, {search_steps}, {max_iterations})"
     hyper = {"initial_weight": initial_weight, "search_steps": search_steps, "max_iterations": max_iterations}
     return Trial(method, shown, _PENALTY[method], hyper)
+
+
+def released_trial(max_iterations: int) -> Trial:
+    """ML-C&W as the code behind the paper's tables runs it: λ fixed at 1, the first success kept."""
+    hyper = {"max_iterations": max_iterations, "released": True}
+    return Trial("ML-C&W", f"({max_iterations}), as released", attacks.ml_cw, hyper)
 
 
 def lots_trial(scene: Scene, max_iterations: int) -> Trial:

@@ -1,5 +1,7 @@
 """What success costs: how many images an attack has after so many passes, and how much they changed."""
 
+import itertools
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -22,7 +24,7 @@ def success_and_distortion(rows: pd.DataFrame, title: str = "") -> Figure:
     """
     trials = (rows["method"] + " " + rows["parameters"]).rename("trial")
     order = list(dict.fromkeys(trials))
-    colours = dict(zip(order, sns.color_palette("husl", len(order)), strict=True))
+    colours = _colours(rows)
     figure, (left, right) = plt.subplots(
         1, 2, figsize=(WIDTH * 1.25, 1.6 + 0.24 * len(order)), width_ratios=(1.3, 1), layout="constrained"
     )
@@ -36,6 +38,17 @@ def success_and_distortion(rows: pd.DataFrame, title: str = "") -> Figure:
     right.set(xscale="log", xlabel="MSE of the images that reached it", ylabel="")
     figure.suptitle(title, fontsize=12)
     return figure
+
+
+def _colours(rows: pd.DataFrame) -> dict[str, tuple]:
+    """A hue for every attack, a shade for each of its rows."""
+    trials = rows[["method", "parameters"]].drop_duplicates()
+    hues = dict(zip(trials["method"].unique(), itertools.cycle(sns.color_palette("colorblind"))))
+    colours = {}
+    for method, part in trials.groupby("method", sort=False):
+        shades = sns.light_palette(hues[method], n_colors=len(part) + 2)[2:]
+        colours |= {f"{method} {row.parameters}": shade for row, shade in zip(part.itertuples(), shades, strict=True)}
+    return colours
 
 
 def _share_reached(axis: Axes, part: pd.DataFrame, colour, name: str) -> None:

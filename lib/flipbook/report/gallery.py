@@ -28,7 +28,9 @@ def strips(rows: list[tuple[str, dict[str, tuple[Tensor, str]]]], side: float = 
     texts = [text for _, images in rows for _, text in images.values()]
     figure, axes = _grid(len(rows), max(len(images) for _, images in rows), side, texts)
     for row, (label, images) in enumerate(rows):
-        for axis, (heading, (image, text)) in zip(axes[row], images.items(), strict=True):
+        for axis in axes[row, len(images) :]:
+            axis.set_axis_off()
+        for axis, (heading, (image, text)) in zip(axes[row], images.items(), strict=False):
             draw_image(axis, image, heading if row == 0 else "", text)
         axes[row, 0].set_ylabel(label, fontsize=9)
     return figure

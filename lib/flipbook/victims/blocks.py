@@ -3,7 +3,6 @@
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
-from torchvision.ops import Conv2dNormActivation
 
 
 class Normalise(nn.Module):
@@ -23,11 +22,15 @@ class Normalise(nn.Module):
 
 
 def convolution(channels: int, width: int, stride: int = 1, kernel: int = 3, groups: int = 1, relu: bool = True):
-    """Convolution, batch norm and (out of place, as torch.func wants it) ReLU; H and W shrink by `stride`."""
-    activation = nn.ReLU if relu else None
-    return Conv2dNormActivation(
-        channels, width, kernel, stride, groups=groups, activation_layer=activation, inplace=None
-    )
+    """Convolution, batch norm and (out of place, as torch.func wants it) ReLU; H and W shrink by `stride`.
+
+    torchvision has the same block, but takes seconds to import, which every notebook would wait for.
+    """
+    layers = [
+        nn.Conv2d(channels, width, kernel, stride, padding=kernel // 2, groups=groups, bias=False),
+        nn.BatchNorm2d(width),
+    ]
+    return nn.Sequential(*layers, *[nn.ReLU()] * relu)
 
 
 def fold(net: nn.Module) -> nn.Module:
@@ -37,7 +40,8 @@ def fold(net: nn.Module) -> nn.Module:
     """
     net.eval()
     for module in net.modules():
-        if isinstance(module, Conv2dNormActivation):
+        parts = list(module) if isinstance(module, nn.Sequential) else []
+        if [type(part) for part in parts[:2]] == [nn.Conv2d, nn.BatchNorm2d]:
             module[0] = fuse_conv_bn_eval(module[0], module[1])
             module[1] = nn.Identity()
     return net

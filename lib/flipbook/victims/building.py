@@ -7,13 +7,16 @@ from .cnn import SmallCNN
 from .codes import hadamard
 from .ecoc import EcocEnsemble
 from .resnet import SmallResNet
-from .vit import SmallViT
 
-ARCHITECTURES = {"resnet": SmallResNet, "vit": SmallViT, "cnn": SmallCNN, "ecoc": EcocEnsemble}
+ARCHITECTURES = {"resnet": SmallResNet, "cnn": SmallCNN, "ecoc": EcocEnsemble}
 
 
 def network(recipe: Recipe) -> nn.Module:
     """Untrained network for images of recipe.shape in [0, 1]; returns logits (N, recipe.outputs)."""
+    if recipe.architecture == "vit":
+        from .vit import SmallViT  # built on torchvision's, which takes seconds to import
+
+        return SmallViT(recipe.shape, recipe.outputs)
     return ARCHITECTURES[recipe.architecture](recipe.shape, recipe.outputs)
 
 

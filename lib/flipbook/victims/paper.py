@@ -1,14 +1,15 @@
-"""The papers' own victims: torchvision's architectures at full size, with the reader's weights."""
+"""The papers' own victims: torchvision's architectures at full size, with the reader's weights.
+
+torchvision takes seconds to import, so it is imported where a network is built.
+"""
 
 import io
 from collections.abc import Callable
 from pathlib import Path
 
 import torch
-import torchvision
 from safetensors.torch import load as parse
 from torch import Tensor, nn
-from torchvision.models import vgg
 
 from flipbook import paths
 
@@ -32,6 +33,8 @@ class Vgg16Ensemble(nn.Module):
 
     @staticmethod
     def _convolutions() -> nn.Sequential:
+        from torchvision.models import vgg
+
         return vgg.make_layers(vgg.cfgs["D"], batch_norm=False)
 
     def _branch(self, dense: int) -> nn.Sequential:
@@ -45,11 +48,18 @@ class Vgg16Ensemble(nn.Module):
 
 
 def _inception(outputs: int) -> nn.Module:
-    return torchvision.models.inception_v3(weights=None, aux_logits=False, num_classes=outputs, init_weights=True)
+    from torchvision.models import inception_v3
+
+    return inception_v3(weights=None, aux_logits=False, num_classes=outputs, init_weights=True)
 
 
 def _torchvision(name: str) -> Callable[[int], nn.Module]:
-    return lambda outputs: torchvision.models.get_model(name, weights=None, num_classes=outputs)
+    def make(outputs: int) -> nn.Module:
+        from torchvision.models import get_model
+
+        return get_model(name, weights=None, num_classes=outputs)
+
+    return make
 
 
 ARCHITECTURES = {

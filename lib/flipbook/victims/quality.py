@@ -2,7 +2,6 @@
 
 import torch
 from torch import Tensor, nn
-from torchmetrics.functional.classification import multilabel_average_precision
 
 from .codes import decode
 
@@ -16,6 +15,8 @@ def quality(logits: Tensor, targets: Tensor, codebook: Tensor | None = None) -> 
     if targets.ndim == 1:
         decision = logits.argmax(1) if codebook is None else decode(logits, codebook)
         return (decision == targets).double().mean().item()
+    from torchmetrics.functional.classification import multilabel_average_precision  # a second to import
+
     seen = targets.bool().any(0)
     return multilabel_average_precision(logits[:, seen].double(), targets[:, seen].long(), int(seen.sum())).item()
 
