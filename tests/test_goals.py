@@ -40,6 +40,12 @@ def test_distance_of_a_label_vector_is_hamming():
     assert LabelVector(torch.tensor([[0, 1, 1, 0]])).distance(z).item() == 2
 
 
+@pytest.mark.parametrize("name", goals())
+def test_nan_never_reaches(name):
+    goal = goals()[name]
+    assert not goal.reached(torch.full((N, C), torch.nan))[goal.margins(logits()).isfinite().any(dim=1)].any()
+
+
 def test_logit_of_zero_means_absent():
     z = torch.zeros(1, 2)
     assert LabelVector(torch.tensor([[0, 0]])).reached(z).item()

@@ -26,6 +26,8 @@ def check_inputs(model, images: Tensor, goal: Goal) -> None:
     check_images(images)
     if len(goal) != len(images):
         raise ValueError(f"goal speaks of {len(goal)} images, the batch has {len(images)}: make them equal")
+    if goal.device != images.device:
+        raise ValueError(f"goal is on {goal.device}, images are on {images.device}: use goal.to(images.device)")
     if isinstance(model, nn.Module) and model.training:
         raise ValueError("model is in training mode, where an image's result depends on its batch: call model.eval()")
     if len(images):
@@ -71,6 +73,8 @@ def _check_logits(model, images: Tensor, goal: Goal) -> None:
         what = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
         raise ValueError(f"model gives {what} for one image: it must give logits of shape (1, C)")
     goal[:1].check(logits)
+    if not logits.isfinite().all():
+        raise ValueError("model gives NaN or infinite logits for the first image: mend the model or its weights")
     if not logits.requires_grad:
         raise ValueError(
             "model's logits carry no gradient with respect to the images: remove no_grad or detach from it"

@@ -55,6 +55,11 @@ class Goal:
     def check(self, logits: Tensor) -> None:
         """Refuse logits whose width does not fit this goal."""
 
+    @property
+    def device(self) -> torch.device:
+        """Where the goal's tensors are."""
+        return getattr(self, self._per_image()[0]).device
+
     def __len__(self) -> int:
         return len(getattr(self, self._per_image()[0]))
 
@@ -108,11 +113,11 @@ class LabelVector(Goal):
 
     def reached(self, logits: Tensor) -> Tensor:
         """Whether the predicted label vector is the target."""
-        return ((logits > 0) == self.target).all(dim=1)
+        return self.distance(logits) == 0
 
     def distance(self, logits: Tensor) -> Tensor:
-        """Hamming distance between the predicted and the wanted label vector."""
-        return ((logits > 0) != self.target).sum(dim=1)
+        """Hamming distance between the predicted and the wanted label vector; a NaN counts as wrong."""
+        return (((logits > 0) != self.target) | logits.isnan()).sum(dim=1)
 
     def check(self, logits: Tensor) -> None:
         """Refuse a target of another length than the model's labels."""
@@ -164,8 +169,12 @@ class HideLabels(Goal):
 
     def reached(self, logits: Tensor) -> Tensor:
         """Whether no hidden label and every kept label is predicted."""
-        present = logits > 0
-        return ~((present & self.hidden) | (~present & self.kept)).any(dim=1)
+        return self.distance(logits) == 0
+
+    def distance(self, logits: Tensor) -> Tensor:
+        """How many labels are on the wrong side; a NaN counts as wrong where the label matters."""
+        absent, present = ~(logits > 0), ~(logits <= 0)  # both hold for NaN
+        return ((present & self.hidden) | (absent & self.kept)).sum(dim=1)
 
     def check(self, logits: Tensor) -> None:
         """Refuse masks of another width than the model's labels."""
@@ -228,7 +237,7 @@ class ClassTarget(Goal):
     def reached(self, logits: Tensor) -> Tensor:
         """Whether the decision is the target class."""
         scores = logits if self.codebook is None else logits.tanh() @ self.codebook.to(logits).T
-        return scores.argmax(dim=1) == self.target
+        return (scores.argmax(dim=1) == self.target) & ~scores.isnan().any(dim=1)
 
     def check(self, logits: Tensor) -> None:
         """Refuse a codebook of another length, or a class that the model does not have."""

@@ -79,6 +79,11 @@ def test_cheaper_compares_the_most_successful_rows():
     assert verdict(jma_claims.cheaper, table, "ML-C") == [True, True]
 
 
+def test_close_means_have_no_verdict():
+    table = rows(JMA=[("(0.1, 200)", [20, 20], 1.0)], LOTS=[("2000", [21, 21], 1.0)])
+    assert verdict(jma_claims.cheaper, table, "LOTS") == [None, None]
+
+
 def test_cheaper_than_an_attack_that_reaches_nothing_has_no_verdict():
     table = rows(JMA=[("(0.1, 200)", [20, 20], 1.0)], LOTS=[("2000", [None, None], 1.0)])
     assert verdict(jma_claims.cheaper, table, "LOTS") == [None, None]

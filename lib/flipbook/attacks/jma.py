@@ -84,6 +84,7 @@ def jma(
     check_inputs(model, images, goal)
     check_positive(step=step, max_iterations=max_iterations)
     check_choice("solver", solver, METHODS)
+    check_positive(**{name: n for name, n in (("working_set", working_set), ("chunk", chunk)) if n is not None})
     if kappa < 0 or search_steps < 0:
         raise ValueError(f"kappa is {kappa}, search_steps is {search_steps}: neither may be negative")
     net = Counted(model, images)

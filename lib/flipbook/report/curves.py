@@ -13,31 +13,41 @@ from flipbook.report.figures import WIDTH
 
 
 def success_and_distortion(rows: pd.DataFrame, title: str = "") -> Figure:
-    """Two panels: share of images that reached the goal against passes, and their mean squared change.
+    """Two plots: share of images that reached the goal against passes, and their mean squared change.
 
     Parameters
     ----------
     rows : DataFrame
-        From `experiment.grid`: one row per image and trial.
+        From `experiment.grid`: one row per image and trial. With a column `panel` (a victim each) every panel gets two
+        plots of its own, one panel below the other.
     title : str
-        Above both panels.
+        Above all.
     """
-    trials = (rows["method"] + " " + rows["parameters"]).rename("trial")
-    order = list(dict.fromkeys(trials))
+    rows = rows.assign(trial=rows["method"] + " " + rows["parameters"])
+    panels = list(rows.groupby("panel", sort=False)) if "panel" in rows else [("", rows)]
     colours = _colours(rows)
-    figure, (left, right) = plt.subplots(
-        1, 2, figsize=(WIDTH * 1.25, 1.6 + 0.24 * len(order)), width_ratios=(1.3, 1), layout="constrained"
+    heights = [1.3 + 0.24 * part["trial"].nunique() for _, part in panels]
+    size = (WIDTH * 1.25, sum(heights) + 0.3)
+    figure, axes = plt.subplots(
+        len(panels), 2, figsize=size, width_ratios=(1.3, 1), height_ratios=heights, squeeze=False, layout="constrained"
     )
-    for name, part in rows.groupby(trials, sort=False):
+    for (name, part), (left, right) in zip(panels, axes, strict=True):
+        _plot_panel(left, right, part, colours)
+        left.set_title(name, loc="left", fontsize=10)
+    figure.suptitle(title, fontsize=12)
+    return figure
+
+
+def _plot_panel(left: Axes, right: Axes, rows: pd.DataFrame, colours: dict[str, tuple]) -> None:
+    for name, part in rows.groupby("trial", sort=False):
         _share_reached(left, part, colours[name], name)
     left.set(xscale="log", ylim=(-0.02, 1.04), xlabel="forward + backward passes for the image", ylabel="share reached")
-    won = rows.assign(trial=trials)[rows["reached"] & (rows["mse"] > 0)]
+    won = rows[rows["reached"] & (rows["mse"] > 0)]
+    order = list(dict.fromkeys(rows["trial"]))
     sns.boxplot(
         won, y="trial", x="mse", order=order, hue="trial", palette=colours, ax=right, fliersize=2, linewidth=0.8
     )
     right.set(xscale="log", xlabel="MSE of the images that reached it", ylabel="")
-    figure.suptitle(title, fontsize=12)
-    return figure
 
 
 def _colours(rows: pd.DataFrame) -> dict[str, tuple]:
