@@ -108,3 +108,19 @@ def test_success_rates():
 def test_helpless(asr, basr, holds):
     ours = pd.DataFrame({"method": ["MLA-LP"], "asr": [asr], "basr": [basr], "do_nothing_basr": [0.75]})
     assert verdict(jma_claims.helpless, ours, "MLA-LP") == [holds]
+
+
+def test_released_and_margin_rows_are_compared_on_their_own():
+    ours = pd.DataFrame(
+        {
+            "method": ["JMA", "JMA", "ML-C&W"],
+            "parameters": ["(0.5, 500)", "(0.5, 500), kappa = 0.1", "(1000), as released"],
+            "asr": [1.0, 1.0, 1.0],
+            "first_success": [100.0, 60.0, 20.0],
+            "mean_iterations": [20.0, 10.0, 5.0],
+        }
+    )
+    assert verdict(jma_claims.cheaper_than_released, ours) == [False]
+    claims = Claims()
+    jma_claims.margin_helps(claims, ours)
+    assert [claim.holds for claim in claims] == [True]

@@ -97,18 +97,35 @@ def cheaper(claims: Claims, rows: pd.DataFrame, rival: str, place: str) -> None:
             _smaller(claims, text, place, figures, mine[column], theirs[column])
 
 
+def cheaper_than_released(claims: Claims, ours: pd.DataFrame, place: str) -> None:
+    """JMA's quickest printed row against ML-C&W as the paper's code runs it: λ fixed, first success kept."""
+    mine = _paper_rows(ours).sort_values("first_success").iloc[0]
+    theirs = ours[ours["parameters"].str.contains("released")].iloc[0]
+    text = "JMA needs fewer passes than ML-C&W as released, which stops at its first success"
+    if not theirs["asr"]:
+        claims.check(text, place, "", None, "ML-C&W as released reaches no image here")
+        return
+    figures = f"{mine['first_success']:.0f} against {theirs['first_success']:.0f}"
+    _smaller(claims, text, place, figures, mine["first_success"], theirs["first_success"])
+
+
+def margin_helps(claims: Claims, ours: pd.DataFrame) -> None:
+    """Our own row with a margin κ against the printed row of the same ε: fewer iterations."""
+    with_margin = ours[ours["parameters"].str.contains("kappa")].iloc[0]
+    without = _paper_rows(ours)
+    without = without[without["parameters"].map(_step) == _step(with_margin["parameters"])].iloc[0]
+    means = with_margin["mean_iterations"], without["mean_iterations"]
+    figures = f"{means[0]:.1f} against {means[1]:.1f}"
+    _smaller(claims, "A margin κ = 0.1 saves JMA iterations", "not in the paper, which has κ = 0", figures, *means)
+
+
 def less_distortion(claims: Claims, rows: pd.DataFrame, rival: str, place: str, expected: bool = True) -> None:
-    """MSE of JMA's least distorting successful row against the rival's best, on images that both reach.
+    """MSE of JMA's gentlest successful row against the rival's, on images that both reach.
 
     With `expected` False the claim is the opposite one, that the rival distorts less.
     """
-    best = summarise(rows)
-    mine = (
-        best[(best["method"] == "JMA") & (best["asr"] >= _strongest(best, "JMA")["asr"] - SLACK)]
-        .sort_values("mse")
-        .iloc[0]
-    )
-    theirs = _strongest(best, rival)
+    best = summarise(pd.concat([_paper_rows(rows), _paper_rows(rows, rival)]))
+    mine, theirs = _gentlest(best, "JMA"), _gentlest(best, rival)
     pair = rows[_is(rows, mine) | _is(rows, theirs)]
     won = common_successes(pair)
     winner, loser = ("JMA", rival) if expected else (rival, "JMA")
@@ -143,6 +160,12 @@ def _paper_rows(rows: pd.DataFrame, method: str = "JMA") -> pd.DataFrame:
 def _strongest(best: pd.DataFrame, method: str) -> pd.Series:
     """The row of a method with the highest ASR, among equals the one with the fewest passes."""
     return best[best["method"] == method].sort_values(["asr", "passes"], ascending=[False, True]).iloc[0]
+
+
+def _gentlest(best: pd.DataFrame, method: str) -> pd.Series:
+    """Among the rows of a method that come near its highest ASR, the one with the smallest MSE."""
+    enough = best["asr"] >= _strongest(best, method)["asr"] - SLACK
+    return best[(best["method"] == method) & enough].sort_values("mse").iloc[0]
 
 
 def _is(rows: pd.DataFrame, line: pd.Series) -> pd.Series:
