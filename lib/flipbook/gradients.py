@@ -37,10 +37,10 @@ def row_gradients(net: Counted, logits: Tensor, x: Tensor, rows: Tensor, batched
         (gradients,) = torch.autograd.grad(logits, x, cotangents, retain_graph=True, is_grads_batched=True)
         net.add_backwards(k - 1)
         return gradients.transpose(0, 1)
-    gradients = x.new_empty(len(x), k, *x.shape[1:])
+    gradients = x.new_empty(k, *x.shape)
     for i in range(k):
-        (gradients[:, i],) = torch.autograd.grad(logits, x, cotangents[i], retain_graph=True)
-    return gradients
+        (gradients[i],) = torch.autograd.grad(logits, x, cotangents[i], retain_graph=True)
+    return gradients.transpose(0, 1)
 
 
 def directional(net: Counted, logits: Tensor, x: Tensor, δ: Tensor) -> Tensor:

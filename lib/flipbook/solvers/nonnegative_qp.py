@@ -70,8 +70,8 @@ def kkt_residual(Q: Tensor, b: Tensor, λ: Tensor) -> Tensor:
     return torch.stack([-λ, -μ, (λ * μ).abs()]).amax(dim=(0, 2)).clamp(min=0)
 
 
-def gram(D: Tensor, columns: int = 1 << 14) -> Tensor:
-    """Q = D Dᵀ (N, k, k) in float64 for D (N, k, m), by slices of columns: no float64 copy of D is held."""
+def gram(D: Tensor, columns: int = 1 << 12) -> Tensor:
+    """Q = D Dᵀ (N, k, k) in float64 for D (N, k, m), by slices of columns small enough for the cache."""
     Q = D.new_zeros(len(D), D.shape[1], D.shape[1], dtype=torch.float64)
     for part in D.split(columns, dim=2):
         part = part.double()
