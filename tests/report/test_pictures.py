@@ -48,6 +48,13 @@ def test_curves_end_at_the_share_that_was_reached():
     assert [label.get_text() for label in right.get_yticklabels()] == ["JMA p", "LOTS p"]
 
 
+def test_mse_axis_has_whole_decades_and_labels_at_their_ends_only():
+    line = {"method": "JMA", "parameters": "p", "reached": True, "first_success": 5, "forwards": 5, "backwards": 5}
+    _, right = success_and_distortion(pd.DataFrame([line | {"mse": mse} for mse in (3e-5, 6e-5)])).axes
+    np.testing.assert_allclose(right.get_xlim(), [1e-5, 1e-4])
+    assert not any(label.get_text() for label in right.get_xticklabels(minor=True))
+
+
 def test_planes_show_both_steps():
     J = torch.tensor([[2.0, 0.0], [1.0, 1.0]], dtype=torch.float64)
     x0 = torch.full((1, 1, 1, 2), 0.25, dtype=torch.float64)

@@ -8,6 +8,7 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
 
 from flipbook.report.figures import WIDTH
 
@@ -48,6 +49,9 @@ def _plot_panel(left: Axes, right: Axes, rows: pd.DataFrame, colours: dict[str, 
         won, y="trial", x="mse", order=order, hue="trial", palette=colours, ax=right, fliersize=2, linewidth=0.8
     )
     right.set(xscale="log", xlabel="MSE of the images that reached it", ylabel="")
+    right.xaxis.set_minor_formatter(NullFormatter())  # labels of less than a decade would run into each other
+    if len(won):
+        right.set_xlim(10 ** np.floor(np.log10(won["mse"].min())), 10 ** np.ceil(np.log10(won["mse"].max())))
 
 
 def _colours(rows: pd.DataFrame) -> dict[str, tuple]:

@@ -6,7 +6,7 @@ import json
 import time
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 
@@ -116,7 +116,7 @@ def save(
         "functions": [_dotted(function) for function in functions],
         "reduced": reduced,
         "images": images,
-        "claims": [asdict(claim) for claim in claims or ()],
+        "claims": claims.as_records() if claims else [],
         "files": [path.name for path in contents],
         "seconds": None if seconds is None else round(float(seconds), 1),
         "made": time.strftime("%Y-%m-%d"),
