@@ -14,7 +14,7 @@ from flipbook import experiment, metrics
 from flipbook.experiment import Trial
 from flipbook.goals import ClassTarget, LabelVector
 from flipbook.perturbed import Perturbed
-from tests.toy_attack import CALLS, Affine, nudge
+from tests.toy_attack import CALLS, Affine, nudge, traced
 
 
 @pytest.fixture(autouse=True)
@@ -176,6 +176,19 @@ def test_pictures_are_kept_where_asked_for(task):
     assert CALLS == [10, 3]
     wanted = rows.iloc[[2, 0]]
     assert torch.equal(experiment.pictures(wanted), (images[[2, 0]] + 0.1).clamp(0, 1))
+
+
+def test_what_an_attack_records_is_kept_for_every_image(task):
+    model, images, goal = task
+    quiet(traced, model, images[:4], goal[:4], batch_size=3)
+    rows = quiet(traced, model, images, goal, batch_size=3)
+    levels = experiment.traces(rows.iloc[[7, 1]], "level")
+    for place, i in enumerate((7, 1)):
+        torch.testing.assert_close(levels[place], images[i].mean() * torch.arange(1.0, 4.0))
+    with pytest.raises(KeyError, match="no trace of 'loss'; these runs recorded level"):
+        experiment.traces(rows, "loss")
+    with pytest.raises(KeyError, match="these runs recorded none"):
+        experiment.traces(quiet(nudge, *task), "level")
 
 
 def test_arguments_per_image_follow_their_images(task):

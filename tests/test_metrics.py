@@ -23,6 +23,8 @@ def test_norms_and_mse_on_hand_values():
     assert metrics.l2(images, originals).tolist() == pytest.approx([0.5, 0.0])
     assert metrics.linf(images, originals).tolist() == pytest.approx([0.4, 0.0])
     assert metrics.l0(images, originals).tolist() == [2, 0]
+    assert metrics.l0(images + 5e-7, originals).tolist() == [2, 0]  # rounding is no change
+    assert metrics.l1(images, originals).tolist() == pytest.approx([0.7, 0.0])
     assert metrics.psnr(images, originals).tolist() == pytest.approx([-10 * math.log10(0.0625), math.inf])
 
 
@@ -45,7 +47,7 @@ def test_ssim_equals_scikit_image(pair):
 
 def test_measures_do_not_depend_on_the_batch(pair):
     images, originals = pair
-    for measure in (metrics.mse, metrics.psnr, metrics.ssim, metrics.l0, metrics.l2, metrics.linf):
+    for measure in (metrics.mse, metrics.psnr, metrics.ssim, metrics.l0, metrics.l1, metrics.l2, metrics.linf):
         alone = torch.cat([measure(images[i : i + 1], originals[i : i + 1]) for i in range(3)])
         assert torch.allclose(measure(images, originals), alone, rtol=1e-13, atol=0)
 

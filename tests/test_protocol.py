@@ -110,6 +110,30 @@ def test_other_class_is_uniform_over_the_others():
         protocol.other_class(own, 1, list(range(3000)))
 
 
+def test_other_classes_are_all_or_some_of_the_others():
+    own = torch.tensor([0, 3, 9])
+    every = protocol.other_classes(own, 10, 9, [5, 6, 7])
+    assert [row.tolist() for row in every] == [[c for c in range(10) if c != k] for k in own.tolist()]
+    some = protocol.other_classes(own, 100, 4, [5, 6, 7], seed=2)
+    assert all(len(set(row.tolist()) - {k}) == 4 for row, k in zip(some, own.tolist(), strict=True))
+    assert torch.equal(some[1:2], protocol.other_classes(own[1:2], 100, 4, [6], seed=2))  # keyed by the image
+    many = protocol.other_classes(torch.full((400,), 3), 10, 2, list(range(400)))
+    assert sorted(many.unique().tolist()) == [0, 1, 2, 4, 5, 6, 7, 8, 9]
+    for count in (0, 10):
+        with pytest.raises(ValueError, match=r"must be in 1\.\.9 with 10 classes"):
+            protocol.other_classes(own, 10, count, [5, 6, 7])
+
+
+def test_pairs_repeat_an_image_for_each_target_and_refuse_its_own_class():
+    chosen = protocol.Selection([8, 4], torch.arange(2.0).view(2, 1, 1, 1), torch.tensor([1, 0]), torch.zeros(2, 3))
+    repeated, goal = protocol.pairs(chosen, torch.tensor([[0, 2], [1, 2]]))
+    assert repeated.indices == [8, 8, 4, 4]
+    assert repeated.images.flatten().tolist() == [0, 0, 1, 1]
+    assert goal.target.tolist() == [0, 2, 1, 2]
+    with pytest.raises(ValueError, match="image 4 is to become its own class, 0; choose another"):
+        protocol.pairs(chosen, torch.tensor([[0, 2], [1, 0]]))
+
+
 def test_all_off_and_lengths():
     assert protocol.all_off(torch.ones(2, 3)).sum() == 0
     with pytest.raises(ValueError, match="indices: 2 entries, must be one for each of the 3 images"):

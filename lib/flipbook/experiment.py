@@ -109,10 +109,14 @@ def run(
     bar = progress if isinstance(progress, tqdm) else _bar(len(images), _short_name(attack), progress)
     bar.update(len(images) - len(missing))
     fresh = [pd.DataFrame()]
-    for batch, rows, attacked in _batches(attack, model, images, goal, hyper, per_image, missing, batch_size):
+    for batch, rows, result in _batches(attack, model, images, goal, hyper, per_image, missing, batch_size):
         rows.index = pd.Index([keys[i] for i in batch], name="key")
         if shelf:
-            shelf.add(rows, {keys[i]: image for i, image in zip(batch, attacked, strict=True) if i < keep_images})
+            kept = {keys[i]: image for i, image in zip(batch, result.images, strict=True) if i < keep_images}
+            traces = {
+                f"{keys[i]}/{name}": steps[j] for name, steps in result.trace.items() for j, i in enumerate(batch)
+            }
+            shelf.add(rows, kept, traces)
         fresh.append(rows)
         bar.update(len(batch))
     if bar is not progress:
@@ -183,8 +187,24 @@ def pictures(rows: pd.DataFrame) -> Tensor:
     return torch.stack([image for _, image in sorted(images, key=lambda pair: places[pair[0]])])
 
 
+def traces(rows: pd.DataFrame, quantity: str) -> list[Tensor]:
+    """Return what the attack recorded under this name (`Perturbed.trace`) for each row of `run` or `grid`, (steps,).
+
+    Raises
+    ------
+    KeyError
+        Where the attack records no such quantity.
+    """
+    kept = {name: Store(name, {}).traces() for name in rows["run"].unique()}
+    try:
+        return [kept[name][f"{key}/{quantity}"] for name, key in zip(rows["run"], rows["key"], strict=True)]
+    except KeyError:
+        known = sorted({key.partition("/")[2] for of_run in kept.values() for key in of_run})
+        raise KeyError(f"no trace of {quantity!r}; these runs recorded {', '.join(known) or 'none'}") from None
+
+
 def _batches(attack, model, images, goal, hyper, per_image, missing, batch_size):
-    """Attack the missing images; yield the indices, rows and attacked images of each batch that is finished."""
+    """Attack the missing images; yield the indices, rows and result of each batch that is finished."""
     device = next((p.device for p in model.parameters()), images.device)
     while missing:
         batch = missing[:batch_size]
@@ -202,7 +222,7 @@ def _batches(attack, model, images, goal, hyper, per_image, missing, batch_size)
 
 
 def _try_batch(attack, model, images, goal, hyper, per_image, index, device):
-    """Return rows and attacked images of one batch, or None when the GPU's memory was too small for it."""
+    """Return rows and result of one batch, or None when the GPU's memory was too small for it."""
     x, aim = images[index].to(device), goal[index.to(_device_of(goal))].to(device)
     extra = {name: values[index].to(device) for name, values in per_image.items()}
     try:
@@ -211,7 +231,7 @@ def _try_batch(attack, model, images, goal, hyper, per_image, index, device):
         if device.type == "cuda":
             torch.cuda.synchronize(device)
         seconds = time.perf_counter() - start
-        return record.rows(model, x, aim, result, seconds), result.images
+        return record.rows(model, x, aim, result, seconds), result
     except torch.cuda.OutOfMemoryError:
         return None
 

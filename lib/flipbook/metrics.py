@@ -9,6 +9,7 @@ from torch import Tensor
 
 SSIM_WINDOW = 11
 SSIM_SIGMA = 1.5
+CHANGED = 1e-6
 
 
 def _difference(images: Tensor, originals: Tensor) -> Tensor:
@@ -65,8 +66,13 @@ def ssim(images: Tensor, originals: Tensor) -> Tensor:
 
 
 def l0(images: Tensor, originals: Tensor) -> Tensor:
-    """Count the changed values ‖δ‖₀, of m = channels · H · W."""
-    return (_difference(images, originals) != 0).double().sum(1)
+    """Count the changed values ‖δ‖₀, of m = channels · H · W; a change of up to 1e-6 is rounding."""
+    return (_difference(images, originals).abs() > CHANGED).double().sum(1)
+
+
+def l1(images: Tensor, originals: Tensor) -> Tensor:
+    """Sum of the absolute changes ‖δ‖₁ in [0, 1] pixel units."""
+    return _difference(images, originals).abs().sum(1)
 
 
 def l2(images: Tensor, originals: Tensor) -> Tensor:

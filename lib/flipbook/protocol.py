@@ -138,6 +138,33 @@ def other_class(own: Tensor, classes: int, indices: list[int], seed: int = 0) ->
     return (own.long() + torch.tensor(steps)) % classes
 
 
+def other_classes(own: Tensor, classes: int, count: int, indices: list[int], seed: int = 0) -> Tensor:
+    """Return `count` different classes other than the image's own, in ascending order, (n, count) int64.
+
+    All of them when count = classes - 1 (SAPF on CIFAR-10), else drawn uniformly (SAPF on ImageNet: 9 of 999).
+    """
+    if not 1 <= count < classes:
+        raise ValueError(f"targets: {count} an image, must be in 1..{classes - 1} with {classes} classes")
+    drawn = [_draws(seed, index).permutation(classes - 1)[:count] for _, index in _pairs(own, indices)]
+    others = torch.from_numpy(np.sort(np.stack(drawn), axis=1))
+    return others + (others >= own.long()[:, None]).long()
+
+
+def pairs(chosen: Selection, targets: Tensor) -> tuple[Selection, ClassTarget]:
+    """Return every image once for each of its target classes (n, count), and the goal of these n · count pairs.
+
+    Raises
+    ------
+    ValueError
+        Where a target is the image's own class: there would be nothing to attack.
+    """
+    if len(same := (targets == chosen.targets[:, None]).nonzero()):
+        image = chosen.indices[int(same[0, 0])]
+        raise ValueError(f"targets: image {image} is to become its own class, {int(targets[*same[0]])}; choose another")
+    places = torch.arange(len(chosen)).repeat_interleave(targets.shape[1]).tolist()
+    return chosen[places], ClassTarget(targets.flatten())
+
+
 def _draws(seed: int, index: int) -> np.random.Generator:
     return np.random.default_rng([seed, index])
 

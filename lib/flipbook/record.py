@@ -29,7 +29,7 @@ def rows(model, images: Tensor, goal: Goal, result: Perturbed, seconds: float) -
         reached (the goal's decision on the returned image), claimed (what the attack says), reached_8bit (after
         rounding to 256 grey levels), reached_logits (for output codes: by raw correlations z . c, trap T5 of the JMA
         card; else as reached), distance and distance_before (the goal's: Hamming for label vectors), mse, psnr, ssim,
-        l2, linf, outside_box, iterations, forwards, backwards, first_success (passes), seconds.
+        l0, l1, l2, linf, outside_box, iterations, forwards, backwards, first_success (passes), seconds.
     """
     attacked = result.images.detach()
     if attacked.shape != images.shape:
@@ -47,6 +47,8 @@ def rows(model, images: Tensor, goal: Goal, result: Perturbed, seconds: float) -
         "mse": metrics.mse(attacked, images),
         "psnr": metrics.psnr(attacked, images),
         "ssim": _ssim(attacked, images),
+        "l0": metrics.l0(attacked, images),
+        "l1": metrics.l1(attacked, images),
         "l2": metrics.l2(attacked, images),
         "linf": metrics.linf(attacked, images),
         "outside_box": metrics.outside_box(attacked),

@@ -22,7 +22,7 @@ from flipbook.fingerprint import digest
 
 @dataclass(frozen=True)
 class Store:
-    """The rows, and on request the images, of one run.
+    """The rows of one run, the traces that its attack recorded, and on request the images.
 
     Attributes
     ----------
@@ -52,23 +52,30 @@ class Store:
 
     def pictures(self) -> dict[str, Tensor]:
         """Return the images kept so far, (channels, H, W) by image key."""
-        path = self._path(".npz")
+        return self._arrays(".npz")
+
+    def traces(self) -> dict[str, Tensor]:
+        """Return what the attack recorded of its runs, (steps,) by "<image key>/<quantity>"."""
+        return self._arrays(".traces.npz")
+
+    def add(self, rows: pd.DataFrame, pictures: dict[str, Tensor], traces: dict[str, Tensor] | None = None) -> None:
+        """Add rows (indexed by image key), pictures and traces to what is there, all or nothing."""
+        known = self.rows()  # read again: another process may have added rows meanwhile
+        merged = pd.concat([known[~known.index.isin(rows.index)], rows]) if len(known) else rows
+        contents = {self._path(".json"): json.dumps(self.key, indent=1, default=str)}
+        for suffix, arrays in ((".npz", pictures), (".traces.npz", traces or {})):
+            if arrays:
+                buffer, merged_arrays = io.BytesIO(), self._arrays(suffix) | arrays
+                np.savez_compressed(buffer, **{key: a.detach().cpu().numpy() for key, a in merged_arrays.items()})
+                contents[self._path(suffix)] = buffer.getvalue()
+        write_whole(contents | {self._path(".csv"): merged.to_csv(index_label="key")})
+
+    def _arrays(self, suffix: str) -> dict[str, Tensor]:
+        path = self._path(suffix)
         if not path.is_file():
             return {}
         with np.load(path) as kept:
             return {key: torch.from_numpy(kept[key]) for key in kept.files}
-
-    def add(self, rows: pd.DataFrame, pictures: dict[str, Tensor]) -> None:
-        """Add rows (indexed by image key) and pictures to what is there, all or nothing."""
-        known = self.rows()  # read again: another process may have added rows meanwhile
-        merged = pd.concat([known[~known.index.isin(rows.index)], rows]) if len(known) else rows
-        contents = {self._path(".json"): json.dumps(self.key, indent=1, default=str)}
-        if pictures:
-            buffer = io.BytesIO()
-            arrays = {key: image.detach().cpu().numpy() for key, image in (self.pictures() | pictures).items()}
-            np.savez_compressed(buffer, **arrays)
-            contents[self._path(".npz")] = buffer.getvalue()
-        write_whole(contents | {self._path(".csv"): merged.to_csv(index_label="key")})
 
     def _path(self, suffix: str) -> Path:
         return paths.store() / f"{self.name}{suffix}"

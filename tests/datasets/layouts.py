@@ -71,6 +71,17 @@ def cifar10(root: Path) -> Path:
     return folder
 
 
+def cifar10_jpeg(root: Path, train: int = 40, test: int = 20) -> Path:
+    """Folder cifar10-jpeg below root; image i has the constant colour (5 i, 100, 200) and class i modulo 10."""
+    folder = root / "cifar10-jpeg"
+    for part, n in (("train", train), ("test", test)):
+        (folder / part).mkdir(parents=True)
+        for i in range(n):
+            name = f"{i:05d}_{CIFAR_CLASSES[i % 10]}.jpg"
+            Image.new("RGB", (32, 32), (5 * i, 100, 200)).save(folder / part / name, quality=95)
+    return folder
+
+
 def gtsrb(root: Path, classes=(0, 2, 42), tracks: int = 12, frames: int = 3) -> Path:
     """Folder gtsrb below root; a training image is of the constant colour (class, track, frame)."""
     folder = root / "gtsrb"

@@ -20,7 +20,7 @@ MULTI = ("pictograms20", "pictograms80", "pictograms81", "pictograms268")
 
 
 def test_names_are_the_embedded_and_the_real_sets():
-    assert datasets.names() == [*EMBEDDED, "mnist", "cifar10", "gtsrb"]
+    assert datasets.names() == [*EMBEDDED, "mnist", "cifar10", "gtsrb", "cifar10-jpeg"]
 
 
 @pytest.mark.parametrize("name", EMBEDDED)

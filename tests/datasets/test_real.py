@@ -61,6 +61,42 @@ def test_cifar10_keeps_pixels_channels_and_classes(root, monkeypatch):
     assert sorted(first_planes) == list(range(40))
 
 
+def test_cifar10_as_jpeg_has_the_classes_of_its_file_names(root):
+    layouts.cifar10_jpeg(root)
+    ds = datasets.load("cifar10-jpeg", "test")
+    image, target = ds[13]
+    assert ds.labels[target] == "cat"
+    assert ds.labels == layouts.CIFAR_CLASSES
+    torch.testing.assert_close(image[:, 9, 9] * 255, torch.tensor([65.0, 100.0, 200.0]), atol=4, rtol=0)
+    assert ds.caption == "CIFAR-10 (JPEG), test images"
+    parts = [datasets.load("cifar10-jpeg", split) for split in ("train", "validation")]
+    assert [len(part) for part in parts] == [36, 4]
+    reds = [round(float(part[i][0][0, 5, 5]) * 51) for part in parts for i in range(len(part))]
+    assert sorted(reds) == list(range(40))
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (lambda folder: (folder / "00007_horse.jpg").unlink(), "00008_ship.jpg is out of order"),
+        (lambda folder: [file.unlink() for file in folder.glob("*")], "no .jpg file is there"),
+    ],
+)
+def test_cifar10_as_jpeg_must_be_whole(root, change, reason):
+    change(layouts.cifar10_jpeg(root) / "test")
+    with pytest.raises(OSError, match="is incomplete or damaged") as refusal:
+        datasets.load("cifar10-jpeg", "test")
+    assert reason in str(refusal.value)
+    assert "put its images there as {train,test}/{index:05d}_{class}.jpg" in str(refusal.value)
+
+
+def test_a_cut_jpeg_is_named_when_it_is_read(root):
+    file = layouts.cifar10_jpeg(root) / "test" / "00003_cat.jpg"
+    damage(file, 100)
+    with pytest.raises(OSError, match=r"00003_cat\.jpg is incomplete or damaged"):
+        datasets.load("cifar10-jpeg", "test")[3]
+
+
 def test_gtsrb_holds_back_whole_tracks_of_every_class(root):
     layouts.gtsrb(root)
     seen = {}
@@ -93,7 +129,8 @@ def test_absent_data_name_the_folder_and_the_command(root, name, there):
         datasets.load(name, "test")
     line = str(refusal.value)
     assert str(root / real.FOLDERS[name]) in line
-    assert f"`python -m flipbook.datasets {name}`" in line
+    remedy = f"`python -m flipbook.datasets {name}`" if name in real.OFFICIAL else "put its images there as"
+    assert remedy in line
     assert "DATA_ROOT" in line
     assert "\n" not in line
 

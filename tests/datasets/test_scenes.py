@@ -75,6 +75,20 @@ def test_scenes_differ_where_their_glyphs_are_and_only_there():
     assert pixels.max() <= 0.75 * 255 + 1  # black shines through
 
 
+def test_objects_are_the_glyphs_without_background_clutter_and_noise():
+    """Scenes that differ in their glyphs alone differ on the objects alone."""
+    ds = datasets.load("pictograms10", "test")
+    scene = ds.draw
+    for index in range(5):
+        other = scenes.Scenes(scene.name, scene.split, (scene.drawn + 1) % 10)
+        differ = (scene(index) != other(index)).any(axis=2)
+        objects = scene.objects(index) | other.objects(index)
+        # All of the change is on the objects, but for the faint rim of a letter and of its outline.
+        assert differ[objects].mean() > 0.8
+        assert differ[~objects].mean() < 0.25
+        assert 0.05 < scene.objects(index).mean() < 0.6
+
+
 def test_a_glyph_is_put_where_there_is_most_room():
     recipe = scenes.RECIPES["pictograms20"]
     corners = [0.0, 0.0, 0.99, 0.99, 0.1, 0.1, 0.2, 0.0]

@@ -8,7 +8,7 @@ import torch
 from sklearn.metrics import average_precision_score
 
 from flipbook import victims
-from flipbook.victims import overview
+from flipbook.victims import overview, table
 from flipbook.victims.quality import quality
 
 
@@ -48,12 +48,22 @@ def test_decisions_name_what_is_right_missed_and_wrong():
 
 
 def test_chosen_names():
-    assert overview.chosen("all") == victims.names()
+    assert overview.chosen("all") == [name for name in victims.names() if name in table.read()]
     assert overview.chosen("digits-ecoc signs43-onehot") == ["digits-ecoc", "signs43-onehot"]
     with pytest.raises(KeyError, match="did you mean 'digits-ecoc'"):
         overview.chosen("digit-ecoc")
     with pytest.raises(ValueError, match="no victims are named"):
         overview.chosen(" ")
+
+
+def test_all_are_those_trained_and_for_a_training_those_whose_data_are_here(monkeypatch):
+    rows = table.read()
+    untrained = {name: rows[name] for name in rows if name not in ("digits-ecoc", "mnist-ecoc")}
+    monkeypatch.setattr(table, "read", lambda folder=None: untrained)
+    monkeypatch.setattr(overview, "has_data", lambda name: name != "mnist-ecoc")
+    assert not {"digits-ecoc", "mnist-ecoc"} & set(overview.chosen("all"))
+    assert "digits-ecoc" in overview.chosen("all", retrain=True)
+    assert "mnist-ecoc" not in overview.chosen("all", retrain=True)
 
 
 def test_real_data_that_is_not_here_is_left_out(monkeypatch, tmp_path):

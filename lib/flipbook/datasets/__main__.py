@@ -6,7 +6,7 @@ import sys
 from flipbook import paths
 from flipbook.datasets import load
 from flipbook.datasets.fetch import fetch
-from flipbook.datasets.real import FOLDERS
+from flipbook.datasets.real import OFFICIAL
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -15,7 +15,7 @@ def main(arguments: list[str] | None = None) -> int:
         prog="python -m flipbook.datasets",
         description=f"Fetch real data sets into {paths.data_root()} (set DATA_ROOT to choose another folder).",
     )
-    parser.add_argument("names", nargs="+", choices=list(FOLDERS), metavar="name", help=", ".join(FOLDERS))
+    parser.add_argument("names", nargs="+", choices=list(OFFICIAL), metavar="name", help=", ".join(OFFICIAL))
     for name in parser.parse_args(arguments).names:
         print(f"{name}: fetching into {paths.data_root()}", flush=True)
         try:

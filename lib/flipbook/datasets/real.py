@@ -1,4 +1,4 @@
-"""MNIST, CIFAR-10 and GTSRB in their official layouts below $DATA_ROOT, read by torchvision's classes."""
+"""MNIST, CIFAR-10 and GTSRB below $DATA_ROOT in their official layouts, read by torchvision; CIFAR-10 also as JPEG."""
 
 from functools import partial
 from pathlib import Path
@@ -12,8 +12,11 @@ from flipbook.datasets import chance, labels
 from flipbook.datasets.imageset import ImageSet
 
 # torchvision takes seconds to import, so it is imported where a real set is read.
-FOLDERS = {"mnist": "MNIST/raw", "cifar10": "cifar-10-batches-py", "gtsrb": "gtsrb/GTSRB"}
-TITLES = {"mnist": "MNIST", "cifar10": "CIFAR-10", "gtsrb": "GTSRB"}
+OFFICIAL = {"mnist": "MNIST/raw", "cifar10": "cifar-10-batches-py", "gtsrb": "gtsrb/GTSRB"}
+# CIFAR-10 as a folder of JPEG files {train,test}/{index:05d}_{class}.jpg: as good for practice, its pixels are not the
+# official ones, and whatever is made from it says so.
+FOLDERS = OFFICIAL | {"cifar10-jpeg": "cifar10-jpeg"}
+TITLES = {"mnist": "MNIST", "cifar10": "CIFAR-10", "gtsrb": "GTSRB", "cifar10-jpeg": "CIFAR-10 (JPEG)"}
 MNIST_BORDER = 2  # zero padded to 32 x 32, as in the JMA authors' code
 GTSRB_SIDE = 64  # the JMA paper attacks 64 x 64 signs
 # What reading a partial or damaged file can raise: torchvision checks some files by MD5, asserts on others and
@@ -38,11 +41,12 @@ def load(name: str, split: str) -> ImageSet:
     folder = root / FOLDERS[name]
     if not folder.is_dir() or not any(folder.iterdir()):
         raise FileNotFoundError(
-            f"{name} is not in {folder}: fetch it with `python -m flipbook.datasets {name}`, "
+            f"{name} is not in {folder}: {_remedy(name, 'fetch it')}, "
             f"or set DATA_ROOT to the folder that holds {FOLDERS[name]}"
         )
+    read = {"mnist": _mnist, "cifar10": _cifar10, "gtsrb": _gtsrb, "cifar10-jpeg": _cifar10_jpeg}[name]
     try:
-        names, classes, draw = {"mnist": _mnist, "cifar10": _cifar10, "gtsrb": _gtsrb}[name](root, split)
+        names, classes, draw = read(root, split)
     except DAMAGE as error:
         raise damaged(name, folder, error) from error
     targets = torch.as_tensor(classes, dtype=torch.int64)
@@ -53,9 +57,15 @@ def damaged(name: str, place: Path, error: Exception) -> OSError:
     """Error of one line for files that are there and cannot be used."""
     reason = " ".join(str(error).split()) or type(error).__name__
     return OSError(
-        f"{name} in {place} is incomplete or damaged ({reason}): delete what is damaged and fetch it again "
-        f"with `python -m flipbook.datasets {name}`"
+        f"{name} in {place} is incomplete or damaged ({reason}): delete what is damaged and "
+        f"{_remedy(name, 'fetch it again')}"
     )
+
+
+def _remedy(name: str, verb: str) -> str:
+    if name in OFFICIAL:
+        return f"{verb} with `python -m flipbook.datasets {name}`"
+    return "put its images there as {train,test}/{index:05d}_{class}.jpg"
 
 
 def _mnist(root: Path, split: str) -> tuple:
@@ -85,6 +95,28 @@ def _cifar10(root: Path, split: str) -> tuple:
     data = CIFAR10(root, train=split != "test")
     rows = rows_of("cifar10", split, np.arange(len(data.data)))
     return list(data.classes), np.array(data.targets)[rows], data.data[rows].__getitem__
+
+
+def _cifar10_jpeg(root: Path, split: str) -> tuple:
+    folder = root / FOLDERS["cifar10-jpeg"] / ("test" if split == "test" else "train")
+    files = sorted(folder.glob("*.jpg"))
+    strange = [file.name for i, file in enumerate(files) if file.stem.split("_", 1)[0] != f"{i:05d}"]
+    if not files or strange:
+        found = f"{strange[0]} is out of order" if strange else "no .jpg file is there"
+        raise ValueError(f"{folder}: {found}, the numbers must run from 00000 without a gap")
+    words = [file.stem.split("_", 1)[1] for file in files]
+    names = sorted(set(words))
+    rows = rows_of("cifar10", split, np.arange(len(files)))
+    classes = np.array([names.index(word) for word in words])
+    return names, classes[rows], partial(_jpeg, [files[row] for row in rows])
+
+
+def _jpeg(files: list[Path], index: int) -> np.ndarray:
+    try:
+        with Image.open(files[index]) as file:
+            return np.asarray(file.convert("RGB"))
+    except DAMAGE as error:
+        raise damaged("cifar10-jpeg", files[index], error) from error
 
 
 def _gtsrb(root: Path, split: str) -> tuple:

@@ -137,13 +137,28 @@ class Scenes:
         shares = [u[start : start + PER_GLYPH] for start in range(PER_SCENE, len(u), PER_GLYPH)]
         for share in shares[self.drawn.shape[1] :]:
             put(image, CLUTTER[int(share[5] * len(CLUTTER))], 0.6, recipe, share, [])
+        self._paint(image, index, shares)
+        pixels = np.asarray(image)
+        return pixels if not recipe.noise else add_noise(pixels, recipe.noise, self.name, self.split, index)
+
+    def objects(self, index: int) -> np.ndarray:
+        """Where the labelled glyphs of a scene are, their outlines included: (side, side) of bool."""
+        side, u = RECIPES[self.name].side, self._chance[index].tolist()
+        shares = [u[start : start + PER_GLYPH] for start in range(PER_SCENE, len(u), PER_GLYPH)]
+        grounds = [Image.new("RGB", (side, side), colour) for colour in ("black", "white")]
+        for ground in grounds:
+            self._paint(ground, index, shares)
+        # Where nothing was painted, black and white stay apart. A quarter of paint counts, a faint rim does not.
+        black, white = (np.asarray(ground).astype(int) for ground in grounds)
+        return (white - black < 192).any(axis=2)
+
+    def _paint(self, image: Image.Image, index: int, shares: list[list[float]]) -> None:
+        """Paint the labelled glyphs of a scene."""
         leaves = [leaf for leaf in self.drawn[index].tolist() if leaf >= 0]
         crowd = {1: 1.0, 2: 0.95, 3: 0.85, 4: 0.75, 5: 0.68, 6: 0.62}[len(leaves)]
         taken = []
         for leaf, share in zip(leaves, shares, strict=False):
-            put(image, self._texts[leaf], crowd, recipe, share, taken)
-        pixels = np.asarray(image)
-        return pixels if not recipe.noise else add_noise(pixels, recipe.noise, self.name, self.split, index)
+            put(image, self._texts[leaf], crowd, RECIPES[self.name], share, taken)
 
 
 def put(image: Image.Image, text: str, crowd: float, recipe: Recipe, u: list[float], taken: list) -> None:

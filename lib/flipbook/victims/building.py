@@ -2,13 +2,23 @@
 
 from torch import Tensor, nn
 
+from .carlini import CarliniNet
 from .catalogue import Recipe
 from .cnn import SmallCNN
 from .codes import hadamard
 from .ecoc import EcocEnsemble
+from .ml_decoder import MLDecoder
+from .ml_gcn import MLGCN
 from .resnet import SmallResNet
 
-ARCHITECTURES = {"resnet": SmallResNet, "cnn": SmallCNN, "ecoc": EcocEnsemble}
+ARCHITECTURES = {
+    "resnet": SmallResNet,
+    "cnn": SmallCNN,
+    "ecoc": EcocEnsemble,
+    "carlini": CarliniNet,
+    "ml-decoder": MLDecoder,
+    "ml-gcn": MLGCN,
+}
 
 
 def network(recipe: Recipe) -> nn.Module:

@@ -14,7 +14,7 @@ from tqdm.auto import tqdm
 
 from flipbook import datasets, paths
 
-from . import catalogue, loading, table
+from . import catalogue, loading, paper, table
 from .codes import decode
 from .quality import predict, quality
 
@@ -22,9 +22,14 @@ RIGHT, WRONG = "#1a7f37", "#cf222e"
 CHARACTERS = 22  # that fit above one image
 
 
-def chosen(words: str) -> list[str]:
-    """Return the names in a text: "all", or names separated by blanks; an unknown one is refused."""
-    names = loading.names() if words.strip() == "all" else words.split()
+def chosen(words: str, retrain: bool = False) -> list[str]:
+    """Return the names in a text, separated by blanks; an unknown one is refused.
+
+    "all" means all victims that are trained, and with `retrain` also those that can be: whose data set is here.
+    """
+    known = table.read() | paper.listed()
+    everyone = [name for name in loading.names() if name in known or (retrain and has_data(name))]
+    names = everyone if words.strip() == "all" else words.split()
     if not names:
         raise ValueError('no victims are named: say "all", or names separated by blanks')
     for name in names:
