@@ -14,6 +14,7 @@ NOTEBOOKS = ROOT / "notebooks"
 DATA = ROOT / "data"
 REPORTED = DATA / "reported"
 VICTIMS = DATA / "victims"
+GRAPHS = DATA / "graphs"
 BUILD = ROOT / "build"
 
 
