@@ -1,4 +1,4 @@
-"""Seconds per image, and what an attack costs beyond the passes that it makes.
+"""Images per second, and what an attack costs beyond the passes that it makes.
 
 Overhead is the attack's time divided by the time of the same forward and backward passes made bare: every call of
 the model during the attack is recorded with its batch size and its backward passes, and replayed on noise, in turns
@@ -6,30 +6,51 @@ with the attack. Both times come from one run, so that the ratio can be trusted 
 
     python benchmarks/overhead.py                                     # a shipped victim, CPU
     python benchmarks/overhead.py --device cuda --model resnet50      # 224 x 224, random weights, GPU
+    python benchmarks/overhead.py --model pictograms10-onehot --batches 32          # sparse attacks on a class
+
+A victim with labels is attacked by the multi-label attacks, one with classes by the sparse attacks, each image with
+four targets. Settings are short: overhead does not depend on how long an attack runs, seconds do.
 """
 
 import argparse
+import inspect
 import platform
 import time
+from functools import partial
 from pathlib import Path
 from statistics import median
 
 import pandas as pd
 import torch
 import torchvision
-from torch import nn
+from torch import Tensor, nn
 from tqdm import tqdm
 
 from flipbook import datasets, protocol, victims
-from flipbook.attacks import cw_l2, jma, ml_cw
-from flipbook.goals import LabelVector
+from flipbook.attacks import ALL
+from flipbook.goals import ClassTarget, Goal, LabelVector
 
 RESULTS = Path(__file__).parent / "results"
-ATTACKS = {
-    "jma": lambda model, x, goal: jma(model, x, goal, step=0.5, max_iterations=50),
-    "cw_l2": lambda model, x, goal: cw_l2(model, x, goal, search_steps=2, max_iterations=100),
-    "ml_cw": lambda model, x, goal: ml_cw(model, x, goal, search_steps=2, max_iterations=100),
+FACTORS = {"search_steps": 1, "inner_iterations": 20}
+SETTINGS = {
+    LabelVector: {
+        "jma": {"step": 0.5, "max_iterations": 50},
+        "cw_l2": {"search_steps": 2, "max_iterations": 100},
+        "ml_cw": {"search_steps": 2, "max_iterations": 100},
+    },
+    ClassTarget: {
+        "sapf": FACTORS,
+        "sapf_gs": FACTORS | {"segments": 60},
+        "sapf_vi": FACTORS,
+        "strattack": {"search_steps": 1, "max_iterations": 20, "refine_steps": 1, "refine_iterations": 10},
+        "cw_l0": {"initial_const": 1, "largest_const": 2, "max_iterations": 20, "shrink": 10},
+        "sparsefool": {},
+        "pgd_l0": {"search_steps": 2, "restarts": 1, "max_iterations": 20},
+        "one_pixel": {"population": 20, "generations": 5},
+        "corner_search": {"variant": "l0+sigma", "n_iter": 10, "increment": 50},
+    },
 }
+SHARE = 0.2  # of the entries of an image, where an attack asks how many may change
 
 
 class Recorder(nn.Module):
@@ -52,9 +73,9 @@ class Recorder(nn.Module):
 
 def replay(model, calls: list[dict], shape: torch.Size, device: str) -> None:
     """Make the recorded passes and nothing else."""
-    noise = {n: torch.rand(n, *shape, device=device) for n in {call["batch"] for call in calls}}
+    noise = torch.rand(max(call["batch"] for call in calls), *shape, device=device)
     for call in calls:
-        x = noise[call["batch"]]
+        x = noise[: call["batch"]]
         with torch.set_grad_enabled(call["graph"]):
             x = x.detach().requires_grad_(call["graph"])
             logits = model(x)
@@ -74,12 +95,24 @@ def seconds(work, device: str) -> float:
     return time.perf_counter() - start
 
 
-def victim(name: str, device: str):
-    """The model and 32 images with 5 labels to flip: a shipped victim's, or noise for a large network."""
-    if name != "resnet50":
-        model, data = victims.load(name, device=device), datasets.load(victims.describe(name).dataset, split="test")
+def victim(name: str, device: str) -> tuple[nn.Module, Tensor, Goal]:
+    """A shipped victim, 32 images with 5 labels to flip or 32 pairs of image and class; or a large network on noise."""
+    if name == "resnet50":
+        return noisy_resnet50(device)
+    described, model = victims.describe(name), victims.load(name, device=device)
+    data = datasets.load(described.dataset, split="test")
+    if described.loss == "cross-entropy":
+        chosen = protocol.select(model, data, 8)
+        targets = protocol.other_classes(chosen.targets, described.outputs, 4, chosen.indices)
+        chosen, goal = protocol.pairs(chosen, targets)
+    else:
         chosen = protocol.select(model, data, 32)
-        return model, chosen.images.to(device), protocol.flip_bits(chosen.predicted, 5, chosen.indices).to(device)
+        goal = LabelVector(protocol.flip_bits(chosen.predicted, 5, chosen.indices))
+    return model, chosen.images.to(device), goal.to(device)
+
+
+def noisy_resnet50(device: str) -> tuple[nn.Module, Tensor, Goal]:
+    """Random weights, 20 labels, 5 of which are to be flipped on 32 images of noise."""
     torch.manual_seed(0)
     model = torchvision.models.resnet50(weights=None, num_classes=20).to(device).eval().requires_grad_(False)
     images = torch.rand(32, 3, 224, 224, device=device)
@@ -87,20 +120,24 @@ def victim(name: str, device: str):
         spread = model(images)
         model.fc.bias -= spread.mean(dim=0)  # so that labels differ between images
         predicted = (model(images) > 0).cpu()
-    return model, images, protocol.flip_bits(predicted.to(torch.uint8), 5, list(range(32))).to(device)
+    goal = LabelVector(protocol.flip_bits(predicted.to(torch.uint8), 5, list(range(32))))
+    return model, images, goal.to(device)
 
 
-def measure(name: str, model, images, target, device: str, repeats: int) -> dict:
+def measure(name: str, model, images: Tensor, goal: Goal, device: str, repeats: int) -> dict:
     """One row of the table: median over repeats, attack and replay in turns."""
-    goal, attack = LabelVector(target), ATTACKS[name]
+    settings = SETTINGS[type(goal)][name]
+    if "k" in inspect.signature(ALL[name]).parameters:
+        settings = settings | {"k": round(SHARE * images[0].numel())}
+    attack = partial(ALL[name], images=images, goal=goal, **settings)
     recorder = Recorder(model).eval()
-    result = attack(recorder, images, goal)  # warm-up and record
+    result = attack(recorder)  # warm-up and record
     recorded = sum(call["batch"] * call["backwards"] for call in recorder.calls)
     for call in recorder.calls:  # on a GPU a batched gradient passes the hook once for all its rows
-        call["backwards"] *= round(int(result.backwards.sum()) / recorded)
+        call["backwards"] *= round(int(result.backwards.sum()) / max(recorded, 1))
     attacked, bare = [], []
     for _ in range(repeats):
-        attacked.append(seconds(lambda: attack(model, images, goal), device))
+        attacked.append(seconds(lambda: attack(model), device))
         bare.append(seconds(lambda: replay(model, recorder.calls, images.shape[1:], device), device))
     return {
         "attack": name,
@@ -108,6 +145,7 @@ def measure(name: str, model, images, target, device: str, repeats: int) -> dict
         "forwards": result.forwards.float().mean().item(),
         "backwards": result.backwards.float().mean().item(),
         "seconds_per_image": median(attacked) / len(images),
+        "images_per_second": len(images) / median(attacked),
         "overhead": median(a / b for a, b in zip(attacked, bare, strict=True)),
     }
 
@@ -117,14 +155,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
     parser.add_argument("--model", default="pictograms20-resnet", help="a shipped victim, or resnet50 (random weights)")
+    every = [name for table in SETTINGS.values() for name in table]
+    parser.add_argument("--attacks", nargs="+", default=every, choices=every, help="those that fit the model")
     parser.add_argument("--batches", type=int, nargs="+", default=[1, 8, 32])
     parser.add_argument("--repeats", type=int, default=5)
     options = parser.parse_args()
-    model, images, target = victim(options.model, options.device)
-    cases = [(name, n) for name in ATTACKS for n in options.batches]
+    model, images, goal = victim(options.model, options.device)
+    cases = [(name, n) for name in SETTINGS[type(goal)] if name in options.attacks for n in options.batches]
     rows = []
     for name, n in tqdm(cases, desc=f"{options.model} on {options.device}", unit="case"):
-        rows.append(measure(name, model, images[:n], target[:n], options.device, options.repeats))
+        rows.append(measure(name, model, images[:n], goal[:n], options.device, options.repeats))
     device = torch.cuda.get_device_name() if options.device == "cuda" else f"cpu, {torch.get_num_threads()} thread(s)"
     table = pd.DataFrame(rows).assign(
         device=device, model=options.model, torch=torch.__version__, python=platform.python_version()

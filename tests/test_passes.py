@@ -19,6 +19,16 @@ def test_counts_follow_the_images_in_focus():
     assert net.total.tolist() == [1, 3, 1, 4]
 
 
+def test_candidates_are_counted_for_the_images_in_focus():
+    x = mid_grey(3)
+    net = Counted(random_affine(), x)
+    net(x)
+    net.focus(torch.tensor([0, 2])).model(x[[0, 2]].repeat_interleave(5, dim=0))
+    net.add_forwards(5)
+    assert net.forwards.tolist() == [6, 1, 6]
+    assert net.backwards.tolist() == [0, 0, 0]
+
+
 def test_rows_cost_one_backward_pass_each_in_both_ways():
     model, rows = SmallNet(), torch.randn(4, 5, 6, dtype=torch.float64)
     results = []

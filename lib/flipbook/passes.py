@@ -43,6 +43,10 @@ class Counted(nn.Module):
             logits.register_hook(self._saw_gradient)
         return logits
 
+    def add_forwards(self, n: int) -> None:
+        """Count passes of `model` itself, n for each image in focus, as when it is tried on n candidates of each."""
+        self._pending[0] += n
+
     def add_backwards(self, n: int) -> None:
         """Count passes that no hook sees: all but the first of a batched gradient, a gradient of a gradient."""
         self._pending[1] += n

@@ -1,9 +1,11 @@
 """What every attack returns."""
 
+import math
 from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
 
 @dataclass
@@ -24,7 +26,8 @@ class Perturbed:
     first_success : Tensor (N,) of int64
         Passes (forward plus backward) made when the goal was first reached; -1 where it never was.
     trace : dict of str to Tensor
-        What the optimisation went through, where an attack was asked to record it: one tensor (N, steps) a quantity.
+        What the optimisation went through, where an attack records it: one floating tensor (N, steps) a quantity, NaN
+        beyond an image's last step.
     """
 
     images: Tensor
@@ -40,7 +43,13 @@ class Perturbed:
 
     @classmethod
     def join(cls, parts: list["Perturbed"]) -> "Perturbed":
-        """Put the results of consecutive batches back together, in order."""
+        """Put the results of consecutive batches back together, in order; traces get the width of the longest."""
         columns = ("images", "reached", "iterations", "forwards", "backwards", "first_success")
         joined = {name: torch.cat([getattr(part, name) for part in parts]) for name in columns}
-        return cls(**joined, trace={k: torch.cat([part.trace[k] for part in parts]) for k in parts[0].trace})
+        return cls(**joined, trace={k: _as_wide([part.trace[k] for part in parts]) for k in parts[0].trace})
+
+
+def _as_wide(rows: list[Tensor]) -> Tensor:
+    """Concatenate (n, steps) of different numbers of steps, filled up with NaN."""
+    width = max(each.shape[1] for each in rows)
+    return torch.cat([pad(each, (0, width - each.shape[1]), value=math.nan) for each in rows])

@@ -11,13 +11,30 @@ GOALS = ("labels", "hidden", "one-hot", "codebook")
 MODELS = ("affine", "cnn")
 
 PENALTY = {"search_steps": 3, "max_iterations": 33, "initial_weight": 1.0, "learning_rate": 0.05}
+SIGNS = {"bound": 0.2, "step": 0.02, "max_iterations": 40}
+FACTORS = {"k": 60, "initial_weight": 0.3, "search_steps": 3, "inner_iterations": 30, "leave_early": True}
+ROUNDS = {"search_steps": 3, "max_iterations": 12, "more_iterations": 2, "refine_steps": 2, "refine_iterations": 8}
 SHORT = {
+    "apgd": SIGNS,
+    "cw_l0": {"initial_const": 0.3, "largest_const": 5, "max_iterations": 8, "learning_rate": 0.05, "shrink": 1.5},
+    "corner_search": {"k": 60, "n_iter": 40, "increment": 2, "n_max": 60},
     "cw_l2": PENALTY,
     "ecoc_attack": PENALTY,
+    "gmla": SIGNS,
     "ml_cw": PENALTY,
+    "ml_deepfool": {"max_iterations": 10},
+    "mla_c": SIGNS,
     "jma": {"kappa": 1e-3, "max_iterations": 20},
     "lots": {"step": 0.02, "max_iterations": 40},
     "mla_lp": {"max_iterations": 6},
+    "one_pixel": {"pixels": 12, "population": 30, "generations": 20},
+    "pgd_l0": {"k": 54, "search_steps": 4, "bisections": 2, "restarts": 2, "max_iterations": 12, "step": 0.1},
+    "sapf": FACTORS,
+    "sapf_gs": FACTORS | {"segments": 4, "group_weight": 0.1},
+    "sapf_vi": FACTORS | {"floor": 1e-2},
+    "mla_u": SIGNS,
+    "sparsefool": {"bound_doublings": 2, "max_iterations": 6, "deepfool_steps": 20},
+    "strattack": ROUNDS,
 }
 
 

@@ -5,6 +5,8 @@ import math
 # Decimals of a column, or "e" for 1.2e-5. Columns that are not here get three significant digits.
 STYLES = {
     "images": 0,
+    "pairs": 0,
+    "l0": 0,
     "asr": 2,
     "asr_8bit": 2,
     "asr_logits": 2,

@@ -20,11 +20,6 @@ def signed(perturbation: Tensor, largest: float | None = None) -> Tensor:
     return (0.5 + perturbation / (2 * max(largest, 1e-12))).clamp(0, 1)
 
 
-def changed(perturbation: Tensor) -> Tensor:
-    """Pixels of which any channel changed by more than rounding, (H, W) of bool."""
-    return (perturbation.abs() > 1e-6).any(dim=0)
-
-
 def highlight(image: Tensor, where: Tensor, colour: tuple[float, float, float] = MARK) -> Tensor:
     """The image (channels, H, W) in pale grey, with the pixels `where` (H, W) painted in one colour, (3, H, W)."""
     pale = 0.45 + 0.5 * image.mean(dim=0)

@@ -25,6 +25,11 @@ HEADINGS = {
     "asr_8bit": "ASR in 8 bits",
     "asr_logits": "ASR by raw logits",
     "mse_of_psnr": "MSE of mean PSNR",
+    "dataset": "data",
+    "l0": "ℓ0",
+    "l1": "ℓ1",
+    "l2": "ℓ2",
+    "linf": "ℓ∞",
 }
 COLUMNS = ("asr", "basr", "mse", "ssim", "mean_iterations", "time_s")
 EXTRA = ("do_nothing_basr", "first_success", "passes", "seconds_median")
