@@ -38,7 +38,8 @@ def _iterates(model, image, loss, k, λ, rounds, T, scaled):
 
     def forward(δ, G):
         δ, G = δ.clone().requires_grad_(), G.clone().requires_grad_()
-        x = (image + δ * G).clamp(0, 1)
+        u = image + δ * G
+        x = torch.where((u < 0) | (u > 1), u.detach().clamp(0, 1), u)  # black and white themselves pass the gradient
         z = model(x[None])
         return x.detach(), z.detach(), torch.autograd.grad(λ * loss(z).sum(), (δ, G))
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from flipbook.attacks._apgd import checkpoints
+from flipbook.attacks._apgd import _Pace, checkpoints
 from flipbook.attacks.apgd import apgd
 from flipbook.goals import ClassTarget, LabelVector
 from tests.affine import Affine, SmallNet, mid_grey, random_affine
@@ -79,6 +79,15 @@ def test_steps_across_a_ridge_are_halved_at_the_checks(shortenings):
     torch.testing.assert_close(model.path.flatten()[: len(expected)], expected)
 
 
+def test_the_very_first_step_is_no_progress():
+    """Four of five steps climb, more than ¾; without the first, which the program compares with nothing, three do."""
+    x = torch.full((1, 1, 1, 1), 0.471, dtype=torch.float64)
+    model, goal = Seen(Valley()), LabelVector(torch.ones(1, 1))
+    apgd(model, x, goal, bound=0.2, step=0.0072, momentum=1.0, max_iterations=25)
+    expected = torch.tensor([0.471, 0.4782, 0.4854, 0.4926, 0.4998, 0.507, 0.4998 + 0.0036]).double()
+    torch.testing.assert_close(model.path.flatten()[:7], expected)
+
+
 def test_steady_progress_is_not_halved_but_standstill_is():
     """Far from the end of the ball every step raises f; once x rests in its corner two checks without progress come.
 
@@ -91,6 +100,35 @@ def test_steady_progress_is_not_halved_but_standstill_is():
     δ = (model.path - x).flatten(1).abs().amax(dim=1)
     torch.testing.assert_close(δ[:25], 0.01 * torch.arange(25).double(), atol=1e-9, rtol=0)
     assert torch.allclose(δ[25:], torch.tensor(0.24).double())
+
+
+def test_rules_of_a_check():
+    """Checks every 5 steps: halved with at most 3 rises (the first step's is not asked), or when nothing came of it.
+
+    Every row is an image; a window that rises four times without a new best is a standstill, but not twice in a row.
+    """
+    rising, climb_back = [1.0, 2, 3, 4, 5], [0.0, 1, 2, 3, 4]
+    f = torch.tensor(
+        [
+            [0.0, *rising, *climb_back, *climb_back, *climb_back],
+            [0.0, 1, 2, 3, 4, 3.5, *climb_back, *climb_back, 6, 7, 8, 9, 9],
+        ]
+    )
+    halved = [[False, True, False, True], [True, False, True, False]]
+    x = torch.zeros(2, 1, 1, 1)
+    pace = _Pace.start(x, 1.0)
+    pace.see(x + f[:, 0].view(2, 1, 1, 1), x, f[:, 0], compare=False)
+    for i in range(1, 21):
+        here = x + f[:, i].view(2, 1, 1, 1)
+        pace.see(here, 2 * here, f[:, i], compare=i > 1)
+        if i % 5 == 0:
+            before = pace.s
+            back, D = pace.check(here, 2 * here, 5)
+            assert pace.reduced.tolist() == [row[i // 5 - 1] for row in halved]
+            torch.testing.assert_close(pace.s, torch.where(pace.reduced, before / 2, before))
+            best = f[:, : i + 1].amax(dim=1)
+            torch.testing.assert_close(back.flatten(), torch.where(pace.reduced, best, f[:, i]))
+            torch.testing.assert_close(D, 2 * back)
 
 
 @pytest.mark.parametrize("bound", [0.003, 0.3, 0.9])

@@ -112,7 +112,9 @@ def test_passes_are_counted_as_they_are_made(name, kind):
 
 
 CHANGES = {
+    "strattack": [("tau", 0.5), ("gamma", 20.0)],
     "corner_search": [("n_iter", 5), ("n_max", 3), ("variant", "l0"), ("seed", 1)],
+    "cw_l0": [("shrink", 3.0), ("kappa", 0.5)],
     "one_pixel": [("population", 12), ("factor", 0.9), ("seed", 1)],
     "cw_l2": [
         ("kappa", 1.0),

@@ -219,6 +219,18 @@ def test_the_papers_budget():
     assert (result.backwards == 2 * (3 * 2 * 8 + 4)).all()
 
 
+def test_black_and_white_entries_can_be_selected():
+    """Where only entries at the ends of the range matter, they get away from there."""
+    model, x = random_affine(outputs=2, scale=3.0), mid_grey(2)
+    step = (model.W[0] - model.W[1]).view(3, 6, 6)
+    x[:, 0] = torch.where(step[0] > 0, 0.0, 1.0)
+    model.W[:, 36:] = 0.0
+    model.b[1] += (model(x) @ torch.tensor([1.0, -1.0]).double()).mean() + 1.0
+    result = sapf(model, x, ClassTarget(torch.tensor([0, 0])), k=10, inner_iterations=100, initial_weight=0.3)
+    assert result.reached.all()
+    assert ((result.images != x)[:, 0].flatten(1).sum(dim=1) == 10).all()
+
+
 def test_stopping_at_the_first_success():
     model, x = SmallNet(), mid_grey(4)
     goal, options = second_best(model, x), {"k": 40, "initial_weight": 0.1, "search_steps": 4, "inner_iterations": 40}

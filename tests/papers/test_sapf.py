@@ -80,7 +80,7 @@ def test_profiles_and_sizes():
 
 
 def test_captions_give_the_settings():
-    assert paper.settings("laptop") == "S = 4, M = 1, T = 200"
+    assert paper.settings("laptop") == "S = 3, M = 1, T = 200"
     assert paper.settings("published") == "S = 6, M = 1, T = 2000"
     defaults = inspect.signature(paper.attacks.sapf).parameters
     published = [defaults[name].default for name in ("search_steps", "rounds", "inner_iterations")]

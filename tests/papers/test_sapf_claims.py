@@ -87,3 +87,10 @@ def test_rates_have_two_points_of_slack():
 def test_a_curve_falls_or_rises_at_every_step(values, rises, expected):
     curve = pd.Series(values, index=[0.1, 0.2, 0.4], dtype=float)
     assert verdict(claim.falls, curve, "l2", "here", rises) == [expected]
+
+
+def test_shares_need_two_points_between_them():
+    shares = pd.Series({"a": 0.10, "b": 0.115, "c": 0.2})
+    assert verdict(claim.less, shares=shares, mine="a", theirs="b", text="fewer", place="here") == [None]
+    assert verdict(claim.less, shares=shares, mine="a", theirs="c", text="fewer", place="here") == [True]
+    assert verdict(claim.less, shares=shares, mine="c", theirs="a", text="fewer", place="here") == [False]

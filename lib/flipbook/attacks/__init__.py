@@ -1,12 +1,50 @@
 """Attacks: `attack(model, images, goal, **options) -> Perturbed`, one file each, tensors in and tensors out."""
 
+from flipbook.attacks.apgd import apgd
+from flipbook.attacks.corner_search import corner_search
+from flipbook.attacks.cw_l0 import cw_l0
 from flipbook.attacks.cw_l2 import cw_l2
 from flipbook.attacks.ecoc_attack import ecoc_attack
+from flipbook.attacks.gmla import gmla
 from flipbook.attacks.jma import jma
 from flipbook.attacks.lots import lots
 from flipbook.attacks.ml_cw import ml_cw
+from flipbook.attacks.ml_deepfool import ml_deepfool
+from flipbook.attacks.mla_c import mla_c
 from flipbook.attacks.mla_lp import mla_lp
+from flipbook.attacks.mla_u import mla_u
+from flipbook.attacks.one_pixel import one_pixel
+from flipbook.attacks.pgd_l0 import pgd_l0
+from flipbook.attacks.sapf import sapf
+from flipbook.attacks.sapf_gs import sapf_gs
+from flipbook.attacks.sapf_vi import sapf_vi
+from flipbook.attacks.sparsefool import sparsefool
+from flipbook.attacks.strattack import strattack
 
-ALL = {attack.__name__: attack for attack in (cw_l2, ecoc_attack, jma, lots, ml_cw, mla_lp)}
+ALL = {
+    attack.__name__: attack
+    for attack in (
+        apgd,
+        corner_search,
+        cw_l0,
+        cw_l2,
+        ecoc_attack,
+        gmla,
+        jma,
+        lots,
+        ml_cw,
+        ml_deepfool,
+        mla_c,
+        mla_lp,
+        mla_u,
+        one_pixel,
+        pgd_l0,
+        sapf,
+        sapf_gs,
+        sapf_vi,
+        sparsefool,
+        strattack,
+    )
+}
 
 __all__ = ["ALL", *ALL]

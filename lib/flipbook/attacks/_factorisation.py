@@ -323,7 +323,11 @@ def _scale(energy: Tensor) -> Tensor:
 
 
 def _attempt(x0: Tensor, δ: Tensor, G: Tensor, x: Tensor) -> Tensor:
-    """Write clip(x0 + δ ⊙ G) into x; return where the clip cut, as bool."""
+    """Write clip(x0 + δ ⊙ G) into x; return where the clip cut, as bool.
+
+    Exactly 0 and 1 are not cut: black and white pixels need a gradient to get away from there. The versions of torch
+    differ in what their clamp lets through at its ends.
+    """
     unclipped = torch.addcmul(x0, δ, G)
     torch.clamp(unclipped, 0, 1, out=x)
     return unclipped.ne_(x).bool()

@@ -75,7 +75,7 @@ def minimise_penalty(
     u0 = (0.5 + 0.999999 * (x0 - 0.5)).logit()
     u = u0.clone()
     search = _Search.start(x0, 1.0 if first_only else initial_weight)
-    adam = _Adam.start(x0)
+    adam = Adam.start(x0)
     runs = 1 if first_only else search_steps
 
     for step in range(runs * max_iterations):
@@ -88,7 +88,7 @@ def minimise_penalty(
                 break
 
         x = u.sigmoid()
-        logits, margins, weighted, gradient = _penalise(net, x, aim, penalty, search.λ)
+        logits, margins, weighted, gradient = penalise(net, x, aim, penalty, search.λ)
         δ = x - x0
         norm, distance = l2_norm(δ), goal.distance(logits)
         timid = margins.amin(dim=1) < confidence
@@ -104,7 +104,7 @@ def minimise_penalty(
     return record.result()
 
 
-def _penalise(
+def penalise(
     net: Counted, x: Tensor, aim: Goal, penalty: Callable[[Tensor], Tensor], λ: Tensor
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Logits, margins, λ penalty (n,) and its gradient with respect to x."""
@@ -152,14 +152,14 @@ class _Search(PerImage):
 
 
 @dataclass
-class _Adam(PerImage):
+class Adam(PerImage):
     """Moments of the gradient, every field (n, channels, H, W)."""
 
     mean: Tensor
     square: Tensor
 
     @classmethod
-    def start(cls, images: Tensor) -> "_Adam":
+    def start(cls, images: Tensor) -> "Adam":
         return cls(torch.zeros_like(images), torch.zeros_like(images))
 
     def update(self, u: Tensor, gradient: Tensor, t: Tensor, learning_rate: float, ε: float) -> None:

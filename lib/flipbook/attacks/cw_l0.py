@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn.functional import hardshrink
 
 from flipbook.attacks._loss import hinge
-from flipbook.attacks._penalty import _Adam, _penalise
+from flipbook.attacks._penalty import Adam, penalise
 from flipbook.attacks._record import PerImage, Record
 from flipbook.checks import check_inputs, check_positive
 from flipbook.goals import Goal
@@ -134,22 +134,19 @@ class _Limits:
 class _State(PerImage):
     """Where each image at work stands."""
 
-    x0: Tensor  # (n, channels, H, W) the clean image
-    u0: Tensor  # its logit; u = 2 w is cheaper to work with than w
-    u: Tensor
+    u: Tensor  # (n, channels, H, W) logit of the attempt; u = 2 w is cheaper to work with than w
     allowed: Tensor  # (n, channels or 1, H, W) 1 where a change is allowed, 0 elsewhere
     c: Tensor  # (n,)
     t: Tensor  # (n,) steps made in this round
     rounds: Tensor  # (n,) rounds that ended with a success
 
     @classmethod
-    def start(cls, x0: Tensor, limits: _Limits) -> "_State":
-        u0 = (0.5 + 0.999999 * (x0 - 0.5)).logit()
-        allowed = torch.ones_like(x0 if limits.independent_channels else x0[:, :1])
-        count = torch.zeros(len(x0), dtype=torch.int64, device=x0.device)
-        return cls(x0, u0, u0.clone(), allowed, x0.new_full((len(x0),), limits.initial_const), count, count)
+    def start(cls, u0: Tensor, limits: _Limits) -> "_State":
+        allowed = torch.ones_like(u0 if limits.independent_channels else u0[:, :1])
+        count = torch.zeros(len(u0), dtype=torch.int64, device=u0.device)
+        return cls(u0.clone(), allowed, u0.new_full((len(u0),), limits.initial_const), count, count)
 
-    def give_up(self, score: Tensor, δ: Tensor, limits: _Limits) -> None:
+    def give_up(self, score: Tensor, δ: Tensor, u0: Tensor, limits: _Limits) -> None:
         """End the round of these images: give clean values back where the score is lowest."""
         changed = ((δ if limits.independent_channels else δ.abs().amax(dim=1)) != 0).flatten(1).sum(dim=1)
         score = torch.where(self.allowed.flatten(1) > 0, score, math.inf)
@@ -161,7 +158,7 @@ class _State(PerImage):
         gone, ties = score < last, score == last
         gone |= ties & (ties.cumsum(dim=1) <= number - gone.sum(dim=1, keepdim=True))  # ties go by their place
         self.allowed = self.allowed.masked_fill(gone.view_as(self.allowed), 0)
-        self.u = torch.where(self.allowed > 0, self.u, self.u0)
+        self.u = torch.where(self.allowed > 0, self.u, u0)
         self.t, self.rounds = torch.zeros_like(self.t), self.rounds + 1
 
 
@@ -169,14 +166,15 @@ def _rounds(
     record: Record, images: Tensor, goal: Goal, limits: _Limits, learning_rate: float, κ: float
 ) -> list[tuple[Tensor, Tensor, Tensor]]:
     """Attack all images, each at its own pace; return rows, rounds and norms of the successes, (k,), (k,), (k, 4)."""
-    goal, state = goal[record.rows], _State.start(images[record.rows].detach(), limits)
-    adam, history, step = _Adam.start(state.x0), [], 0
+    goal, x0 = goal[record.rows], images[record.rows].detach()
+    u0 = (0.5 + 0.999999 * (x0 - 0.5)).logit()
+    state, adam, history, step = _State.start(u0, limits), Adam.start(u0), [], 0
     while len(state.u):
         σ = state.u.sigmoid()
         # Where no change is allowed u is u0, whose sigmoid is so close to x0 that the change is exactly 0.
-        δ = hardshrink(σ - state.x0, SMALLEST)
-        x = state.x0 + δ
-        logits, margins, _, gradient = _penalise(record.net, x, goal, lambda m: hinge(m, κ), state.c)
+        δ = hardshrink(σ - x0, SMALLEST)
+        x = x0 + δ
+        logits, margins, _, gradient = penalise(record.net, x, goal, lambda m: hinge(m, κ), state.c)
         distance = goal.distance(logits)
         success = (hinge(margins, κ) < TOLERANCE) & (distance == 0)
         entries = δ.flatten(1).count_nonzero(dim=1)
@@ -189,20 +187,20 @@ def _rounds(
         done = state.c >= limits.largest_const
         # Waits for the device; but only images with a success rank their pixels, and none makes a pass too many.
         events = (success | done).nonzero().flatten()
-        won, ended = success[events], state[events]
-        score = _score(δ[events], gradient[events], limits.independent_channels)
+        won, ended, change = success[events], state[events], δ[events]
+        score = _score(change, gradient[events], limits.independent_channels)
         adam.update(state.u, gradient, state.t, 2 * learning_rate, ADAM_ε / 2)
         state.t, step = state.t + 1, step + 1
         if len(events):
-            history.append((record.rows[events][won], ended.rounds[won], _norms(δ[events])[won]))
-            ended.give_up(score, δ[events], limits)
+            history.append((record.rows[events][won], ended.rounds[won], _norms(change, entries[events])[won]))
+            ended.give_up(score, change, u0[events], limits)
             state[events] = ended
-            few = entries <= (limits.stop_at or 0)
-            done |= success & (few | (state.allowed.flatten(1).amax(dim=1) == 0))
+            done[events] |= won & (entries[events] <= (limits.stop_at or 0))
+            done[events] |= ended.allowed.flatten(1).amax(dim=1) == 0
             stays = (~done).nonzero().flatten()
             if len(stays) < len(done):
                 record.keep(stays)
-                goal, state, adam = (each[stays] for each in (goal, state, adam))
+                goal, x0, u0, state, adam = (each[stays] for each in (goal, x0, u0, state, adam))
     return history
 
 
@@ -213,11 +211,10 @@ def _score(δ: Tensor, gradient: Tensor, independent_channels: bool) -> Tensor:
     return (δ.sum(dim=1).abs() * 2 * gradient.abs().sum(dim=1)).flatten(1)
 
 
-def _norms(δ: Tensor) -> Tensor:
+def _norms(δ: Tensor, entries: Tensor) -> Tensor:
     """In the order of NORMS, (k, 4)."""
     size = δ.flatten(1).abs()
-    l0 = size.count_nonzero(dim=1).to(size)
-    return torch.stack([l0, size.sum(dim=1), size.norm(dim=1), size.amax(dim=1)], dim=1)
+    return torch.stack([entries.to(size), size.sum(dim=1), size.norm(dim=1), size.amax(dim=1)], dim=1)
 
 
 def _joined(history: list[tuple[Tensor, Tensor, Tensor]], images: Tensor) -> dict[str, Tensor]:

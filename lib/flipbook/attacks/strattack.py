@@ -9,7 +9,7 @@ from torch.nn.functional import avg_pool2d, interpolate
 
 from flipbook.attacks._batch import batch_view, l2_norm
 from flipbook.attacks._loss import hinge
-from flipbook.attacks._penalty import _penalise
+from flipbook.attacks._penalty import penalise
 from flipbook.attacks._record import PerImage, Record
 from flipbook.checks import check_inputs, check_positive
 from flipbook.goals import Goal
@@ -126,7 +126,7 @@ class _Pairs:
         """Logits of x0 + change, and the gradient of c max(0, κ - min margin) there."""
         self.passes += 2
         x = self.x0 + change
-        logits, _, _, gradient = _penalise(self.record.net, x, self.goal, lambda m: hinge(m, self.κ), c)
+        logits, _, _, gradient = penalise(self.record.net, x, self.goal, lambda m: hinge(m, self.κ), c)
         return logits, gradient
 
     def look(self, change: Tensor) -> Tensor:

@@ -188,9 +188,15 @@ _LAPTOP = {
     "CornerSearch": {"doublings": 0, "n_max": 1500, "n_iter": 200, "increment": 60},
     "PGD l0+linf": {"max_iterations": 40, "restarts": 1, "search_steps": 8, "step": 0.03},
     "SparseFool": {},
-    "C&W-l0": {"max_iterations": 100},
-    "StrAttack": {"max_iterations": 200, "more_iterations": 0, "refine_iterations": 50},
-    "SAPF": {"initial_weight": 0.1, "search_steps": 4, "inner_iterations": 200, "leave_early": True},
+    "C&W-l0": {"initial_const": 1e-2, "max_iterations": 50, "largest_const": 100.0},
+    "StrAttack": {
+        "search_steps": 4,
+        "max_iterations": 200,
+        "more_iterations": 0,
+        "refine_steps": 4,
+        "refine_iterations": 50,
+    },
+    "SAPF": {"initial_weight": 0.1, "search_steps": 3, "inner_iterations": 200},
 }
 _BUDGETS = {"laptop": _LAPTOP, "published": {name: {} for name in _LAPTOP}}
 _BOUNDED = ("CornerSearch", "PGD l0+linf", "SAPF")  # by k

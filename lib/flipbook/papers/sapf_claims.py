@@ -115,3 +115,13 @@ def falls(claims: Claims, curve: pd.Series, name: str, place: str, rises: bool =
     word = "rises" if rises else "falls"
     figures = " → ".join(f"{value:.3g}" for value in steps)
     claims.check(f"{name} {word} as more positions may change", place, figures, monotone and far)
+
+
+def less(claims: Claims, text: str, place: str, shares: pd.Series, mine: str, theirs: str) -> None:
+    """One share is smaller than another by at least two points of a hundred."""
+    figures = ", ".join(f"{name} {value:.2f}" for name, value in shares.items())
+    difference = shares[mine] - shares[theirs]
+    if abs(difference) < 0.02:
+        claims.check(text, place, figures, None, "too close for a verdict")
+    else:
+        claims.check(text, place, figures, difference < 0)

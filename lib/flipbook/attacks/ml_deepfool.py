@@ -1,0 +1,142 @@
+"""ML-DeepFool: the least step that puts every label on its side of the linearised model (Song et al., ICDM 2018)."""
+
+import math
+
+import torch
+from torch import Tensor
+
+from flipbook.attacks._batch import l2_norm
+from flipbook.attacks._record import Record
+from flipbook.checks import check_choice, check_inputs, check_positive
+from flipbook.goals import Goal
+from flipbook.gradients import row_gradients
+from flipbook.passes import Counted
+from flipbook.perturbed import Perturbed
+from flipbook.solvers.nonnegative_qp import gram
+
+MODES = ("all", "violated")
+CLOSE = 0.1  # an image leaves when no constraint is further from its margin than this share of it
+
+
+def ml_deepfool(
+    model,
+    images: Tensor,
+    goal: Goal,
+    *,
+    mode: str = "all",
+    margin: float = 0.05,
+    damping: float = 1e-6,
+    max_iterations: int = 100,
+    bound: float = math.inf,
+    chunk: int = 32,
+) -> Perturbed:
+    """Repeat x <- clip(x + r) with the r of least norm that brings the linearised constraints to their margin.
+
+    With the goal's constraints A d + b >= 0 on the logits' change d, the Jacobian J and D = A J,
+
+        r = Dᵀ (D Dᵀ + damping tr(D Dᵀ)/K I)⁻¹ (margin - b).
+
+    Parameters
+    ----------
+    model : callable
+        Images (N, channels, H, W) to logits (N, C), in eval mode.
+    images : Tensor (N, channels, H, W)
+        In [0, 1].
+    goal : Goal
+        With linear constraints. K are the labels that it constrains: `HideLabels` the hidden (and kept) ones only,
+        `LabelVector` all, so that the same attack serves as Song et al.'s with and without regard for the others.
+        `ClassTarget`: the leads over all other classes, for which "violated" is the sensible mode.
+    mode : {"all", "violated"}
+        Bring every constrained label to its margin exactly, those beyond it too, or only labels short of it.
+    margin : float
+        What every constraint asks for, in logits.
+    damping : float
+        Share of the mean diagonal added to the Gram matrix, which labels with parallel gradients make singular.
+    max_iterations : int
+        Steps at most.
+    bound : float
+        Largest L2 norm of a perturbation, in [0, 1] units; iterates beyond do not count.
+    chunk : int
+        Images worked on together; bounds the memory to `chunk` times K images. Results do not depend on it.
+
+    Returns
+    -------
+    Perturbed
+        The successful iterate of smallest norm. `iterations` is the number of steps to it. Passes a step: 1 backward
+        for each label it serves (K, or those short of the margin) and 2 forward (the linearisation and the look at the
+        step); and 1 forward at the start.
+
+    Raises
+    ------
+    ValueError
+        For inputs that `check_inputs` refuses and hyper-parameters out of range.
+
+    Notes
+    -----
+    The paper's program is not public. An image goes on after a success, as later steps may shorten its perturbation,
+    and leaves when all of K are within a tenth of the margin of where the mode wants them, or when its step is zero.
+    GMLA allows a norm of 5000 on grey levels, `bound=5000 / 255`.
+    """
+    check_inputs(model, images, goal)
+    check_choice("mode", mode, MODES)
+    check_positive(margin=margin, max_iterations=max_iterations, bound=bound, chunk=chunk)
+    if not damping >= 0:
+        raise ValueError(f"damping is {damping}: it must be 0 or above")
+    net = Counted(model, images)
+    record = Record(net, images, goal)
+    x0, aims, x, z = (each[record.rows] for each in (images.detach(), goal, images.detach(), record.logits))
+    for v in range(1, max_iterations + 1):
+        if not len(x):
+            break
+        A, t, wanted = _shortfall(aims, z, margin, mode)
+        open_ = ((t.abs() > CLOSE * margin) & wanted).any(dim=1).nonzero().flatten()
+        if len(open_) < len(x):
+            record.keep(open_)
+            x0, aims, x, A, t, wanted = (each[open_] for each in (x0, aims, x, A, t, wanted))
+        if not len(x):
+            break
+        r = _least_steps(net, record.rows, x, A, t, wanted, damping, chunk)
+        candidate = (x + r).clamp(0, 1)
+        with torch.no_grad():
+            z = net.focus(record.rows)(candidate)
+        norm = l2_norm(candidate - x0)
+        record.update(candidate, aims.distance(z), norm, v, net.total[record.rows], counts=norm <= bound)
+        moved = ((candidate != x).flatten(1).any(dim=1) & norm.isfinite()).nonzero().flatten()
+        if len(moved) < len(x):
+            record.keep(moved)
+        x0, aims, x, z = (each[moved] for each in (x0, aims, candidate, z))
+    return record.result()
+
+
+def _shortfall(goal: Goal, logits: Tensor, margin: float, mode: str) -> tuple[Tensor, Tensor, Tensor]:
+    """Rows A (n, M, C), what they are to rise by, t (n, M), and which of them the step is asked to serve (n, M)."""
+    A, b = goal.constraints(logits)
+    t = margin - b
+    return A, t, (t > 0 if mode == "violated" else b != torch.inf)
+
+
+def _least_steps(
+    net: Counted, rows: Tensor, x: Tensor, A: Tensor, t: Tensor, wanted: Tensor, damping: float, chunk: int
+) -> Tensor:
+    """The step r of every image, like x; images that ask for equally many rows are worked on together."""
+    r, number = torch.empty_like(x), wanted.sum(dim=1)
+    for k in number.unique().tolist():
+        first = wanted.to(torch.int8).argsort(dim=1, descending=True, stable=True)[:, :k]
+        for part in (number == k).nonzero().flatten().split(chunk):
+            own = first[part]
+            with torch.enable_grad():
+                pixels = x[part].requires_grad_()
+                logits = net.focus(rows[part])(pixels)
+            chosen = A[part].gather(1, own[:, :, None].expand(-1, -1, A.shape[2]))
+            D = row_gradients(net, logits, pixels, chosen).flatten(2)
+            r[part] = _least_norm(D, t[part].gather(1, own), damping).view_as(pixels)
+    return r
+
+
+def _least_norm(D: Tensor, t: Tensor, damping: float) -> Tensor:
+    """Dᵀ λ with (D Dᵀ + damping) λ = t for D (n, k, m) and t (n, k); the small system in float64."""
+    Q = gram(D)
+    ridge = damping * Q.diagonal(dim1=1, dim2=2).mean(dim=1) + torch.finfo(torch.float64).tiny
+    L, _ = torch.linalg.cholesky_ex(Q + ridge[:, None, None] * torch.eye(Q.shape[1]).to(Q))
+    λ = torch.cholesky_solve(t.double()[:, :, None], L)
+    return (λ.transpose(1, 2).to(D) @ D).squeeze(1)
