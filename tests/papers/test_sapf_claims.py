@@ -34,7 +34,7 @@ def test_ratios_are_of_pairs_that_both_reach():
     [
         ([0.8, 0.82, 0.78, 0.8], True),
         ([1.2, 1.22, 1.18, 1.2], False),
-        ([0.97, 0.98, 0.96, 0.97], None),  # by less than 5 %
+        ([0.98, 0.99, 0.97, 0.98], None),  # by less than 3 %
         ([0.5, 1.6, 0.4, 1.1], None),  # by less than two standard errors
         ([0.8, None, None, None], None),
     ],
@@ -58,7 +58,7 @@ def test_smallest_is_asked_in_every_case_among_those_that_succeed():
     weak = {"W": (50, 0.1, 0.1, 0.1)}
     assert verdict(claim.smallest, table(A=(100, 1, 2, 3), B=(95, 2, 3, 4), **weak), "A", "l2", "here") == [True]
     assert verdict(claim.smallest, table(A=(100, 1, 2, 5), B=(95, 2, 3, 4), **weak), "A", "l2", "here") == [False]
-    assert verdict(claim.smallest, table(A=(100, 1, 2, 3.9), B=(95, 2, 3, 4), **weak), "A", "l2", "here") == [None]
+    assert verdict(claim.smallest, table(A=(100, 1, 2, 3.95), B=(95, 2, 3, 4), **weak), "A", "l2", "here") == [None]
     assert verdict(claim.smallest, table(A=(80, 1, 2, 3), B=(95, 2, 3, 4)), "A", "l2", "here") == [False]
 
 
