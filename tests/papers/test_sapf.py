@@ -1,13 +1,16 @@
 """Table 1's rows become trials, pairs have other classes as targets, and k is chosen by each of its rules."""
 
 import inspect
+import tarfile
 
 import pandas as pd
 import pytest
 import torch
 
+from flipbook import datasets
 from flipbook.papers import sapf as paper
 from flipbook.report import reported
+from tests.datasets import layouts
 
 
 @pytest.fixture(scope="module")
@@ -85,3 +88,26 @@ def test_captions_give_the_settings():
     defaults = inspect.signature(paper.attacks.sapf).parameters
     published = [defaults[name].default for name in ("search_steps", "rounds", "inner_iterations")]
     assert published == [6, 1, 2000]
+
+
+if layouts.SHARED.is_dir():  # small real data that may lie beside the checkout
+
+    def test_the_cifar10_half_runs_on_the_official_layout(tmp_path, monkeypatch):
+        with tarfile.open(layouts.SHARED / "cifar10-exact-160.tar.xz") as tar:
+            tar.extractall(tmp_path, filter="data")
+        (tmp_path / "cifar10-exact-160" / "cifar-10-batches-py").rename(tmp_path / "cifar-10-batches-py")
+        layouts.accept_cifar10(monkeypatch, tmp_path / "cifar-10-batches-py")
+        monkeypatch.setenv("DATA_ROOT", str(tmp_path))
+        # The same network, trained on the same images as JPEG files; the classes have the same order.
+        load = paper.victims.load
+        monkeypatch.setattr(paper.victims, "load", lambda name, device: load("cifar10-jpeg-onehot", device))
+        (panel,) = paper.panels("paper")
+        scene = paper.scene(panel, 3, 9)
+        assert len(scene.goal) == 27
+        images, classes = datasets.stack(scene.data, range(160))
+        assert (scene.model(images).argmax(dim=1) == classes).float().mean() > 0.7
+        k = paper.choose_k("0.2", scene)
+        rows = paper.run(scene[[0, 9]], [paper.trial("SAPF", k, "laptop", selection="magnitude")], store=False)
+        assert rows["reached"].all()
+        assert (rows["l0"] <= k).all()
+        assert set(rows["target"]) <= set(layouts.CIFAR_CLASSES)
