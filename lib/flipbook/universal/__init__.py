@@ -1,0 +1,45 @@
+"""Universal perturbations for target sets of labels: one vector a set, or a basis that any set is composed from.
+
+    train, test = Pool(model, images, names), Pool(model, other_images, names)
+    basis = cmlu_beta(train, labels, Training(epochs=10, images=40, batch=10))
+    table = evaluate(basis, test, omegas)           # FR and NT_R of each target set
+
+An image used for the target set Ω is one that the model predicts to contain all of Ω; the attack turns Ω off and keeps
+every other prediction. Source: Mahmood and Elhamifar, Compositional Targeted Multi-Label Universal Perturbations,
+CVPR 2025, and the baselines compared there.
+"""
+
+from flipbook.universal.basis import Basis, Mixture, PerSet
+from flipbook.universal.choosing import choose_labels, choose_sets
+from flipbook.universal.cmlu import cmlu_alpha, cmlu_beta
+from flipbook.universal.evaluation import evaluate, summarise
+from flipbook.universal.nag import nag
+from flipbook.universal.or_c import or_c
+from flipbook.universal.oracle import or_s, oracle
+from flipbook.universal.plane import plane
+from flipbook.universal.pool import Pool
+from flipbook.universal.sga import sga
+from flipbook.universal.storing import load, save
+from flipbook.universal.training import Training
+
+__all__ = [
+    "Basis",
+    "Mixture",
+    "PerSet",
+    "Pool",
+    "Training",
+    "choose_labels",
+    "choose_sets",
+    "cmlu_alpha",
+    "cmlu_beta",
+    "evaluate",
+    "load",
+    "nag",
+    "or_c",
+    "or_s",
+    "oracle",
+    "plane",
+    "save",
+    "sga",
+    "summarise",
+]

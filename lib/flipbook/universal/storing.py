@@ -1,0 +1,135 @@
+"""Learnt universals on disk: one safetensors file each, checked when it is read."""
+
+import json
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save as to_bytes
+from torch import Tensor
+
+from flipbook import fingerprint
+from flipbook.files import write_whole
+from flipbook.universal.basis import Basis, Mixture, PerSet, Universal
+from flipbook.universal.generator import Generator
+from flipbook.universal.nag import Generated
+from flipbook.universal.pool import Pool
+
+KEY = "flipbook universal"
+
+
+def save(universal: Universal, path: Path | str) -> None:
+    """Write what a method returned; the file appears whole or not at all."""
+    tensors, about = _taken_apart(universal)
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    about |= {"kind": type(universal).__name__, "method": universal.method, "epsilon": universal.epsilon}
+    about |= {"names": universal.names, "record": universal.record, "digest": fingerprint.digest(tensors)}
+    write_whole({Path(path): to_bytes(tensors, {KEY: json.dumps(about, ensure_ascii=False)})})
+
+
+def load(path: Path | str, pool: Pool | None = None) -> Universal:
+    """Read a file of `save`, onto the pool's device if one is given.
+
+    Parameters
+    ----------
+    path : Path or str
+    pool : Pool, optional
+        Must have the same label names and image shape.
+
+    Raises
+    ------
+    FileNotFoundError
+        There is no such file.
+    ValueError
+        It is damaged or not one of ours, its vectors leave the ball, or it does not fit the pool.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} does not exist: train the universal and save it there first")
+    tensors, about = _read(path)
+    try:
+        universal = _put_together(about, tensors, pool.device if pool else torch.device("cpu"))
+    except (KeyError, TypeError, RuntimeError) as error:
+        raise ValueError(f"{path} lacks what a {about.get('kind')} needs ({error}): train and save it again") from None
+    if pool and universal.names != pool.names:
+        raise ValueError(f"{path} is for other labels than the pool's: {_difference(universal.names, pool.names)}")
+    shape = _image_shape(universal)
+    if pool and shape != pool.shape:
+        raise ValueError(f"{path} is for images of shape {shape}, the pool has {pool.shape}: use images of that shape")
+    return universal
+
+
+def _read(path: Path) -> tuple[dict[str, Tensor], dict]:
+    try:
+        with safe_open(path, "pt") as file:
+            about = json.loads((file.metadata() or {}).get(KEY, "null"))
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
+    except (SafetensorError, OSError, ValueError) as error:
+        raise ValueError(f"{path} is damaged ({error}): train the universal and save it again") from None
+    if about is None:
+        raise ValueError(f"{path} is no universal of this library: give a file that was written by save")
+    if fingerprint.digest(tensors) != about.get("digest"):
+        raise ValueError(f"{path} is damaged (its tensors have changed): train the universal and save it again")
+    vectors, ε = tensors.get("vectors"), about["epsilon"]
+    if vectors is not None and not (vectors.abs() <= torch.tensor(ε, dtype=vectors.dtype)).all():
+        raise ValueError(f"{path} has vectors beyond epsilon = {ε}: train the universal and save it again")
+    return tensors, about
+
+
+def _taken_apart(universal: Universal) -> tuple[dict[str, Tensor], dict]:
+    match universal:
+        case Basis():
+            return {"vectors": universal.vectors}, {"labels": universal.labels}
+        case PerSet():
+            return {"vectors": universal.vectors}, {"omegas": universal.omegas}
+        case Mixture():
+            tensors, about = _taken_apart(universal.basis)
+            about |= {"omegas": universal.omegas, "basis": [universal.basis.method, universal.basis.record]}
+            return tensors | {"coefficients": universal.coefficients}, about
+        case Generated():
+            net = universal.generator
+            about = {"labels": universal.labels, "noise": universal.noise, "seed": universal.seed}
+            return net.state_dict(), about | {"shape": _image_shape(universal), "width": net.start[0]}
+    raise ValueError(f"universal is a {type(universal).__name__}: give what a method returned")
+
+
+def _put_together(about: dict, tensors: dict[str, Tensor], device: torch.device) -> Universal:
+    tensors = {name: tensor.to(device) for name, tensor in tensors.items()}
+    names, ε, method, record = tuple(about["names"]), about["epsilon"], about["method"], about["record"]
+    omegas = tuple(map(tuple, about.get("omegas", ())))
+    labels = tuple(about.get("labels", ()))
+    match about["kind"]:
+        case "Basis":
+            return Basis(labels, _rows(tensors, "vectors", labels), ε, names, method, record)
+        case "PerSet":
+            return PerSet(omegas, _rows(tensors, "vectors", omegas), ε, names, method, record)
+        case "Mixture":
+            basis = Basis(labels, _rows(tensors, "vectors", labels), ε, names, *about["basis"])
+            return Mixture(basis, omegas, _rows(tensors, "coefficients", omegas), method, record)
+        case "Generated":
+            with torch.device("meta"):
+                net = Generator(about["noise"] + len(labels), tuple(about["shape"]), about["width"])
+            net.load_state_dict(tensors, assign=True)
+            net.eval().requires_grad_(False)
+            return Generated(net, labels, about["noise"], about["seed"], ε, names, method, record)
+    raise KeyError(f"kind {about['kind']!r} is unknown")
+
+
+def _rows(tensors: dict[str, Tensor], name: str, rows: tuple) -> Tensor:
+    if len(tensors[name]) != len(rows):
+        raise TypeError(f"{len(tensors[name])} {name} for {len(rows)} labels or sets")
+    return tensors[name]
+
+
+def _image_shape(universal: Universal) -> tuple[int, ...]:
+    if isinstance(universal, Generated):
+        return (universal.generator.body[-2].out_channels, *universal.generator.sides)
+    vectors = universal.basis.vectors if isinstance(universal, Mixture) else universal.vectors
+    return tuple(vectors.shape[1:])
+
+
+def _difference(ours: tuple[str, ...], theirs: tuple[str, ...]) -> str:
+    if len(ours) != len(theirs):
+        return f"{len(ours)} against {len(theirs)}; use the victim that it was learnt on, or one of the same labels"
+    place = next(i for i, (a, b) in enumerate(zip(ours, theirs, strict=True)) if a != b)
+    return f"label {place} is {ours[place]!r} there and {theirs[place]!r} here; put the labels in the same order"
