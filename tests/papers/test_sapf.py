@@ -82,6 +82,24 @@ def test_profiles_and_sizes():
         paper.panels("laptop", "imagenet")
 
 
+def test_all_levels_are_attacked_together_and_named(scene, monkeypatch):
+    seen = {}
+
+    def grid(trials, model, images, goal, ids, **options):
+        seen.update(k=trials[0].per_image["k"].tolist(), goal=goal.target.tolist(), trials=len(trials))
+        columns = {"image": ids * len(trials), "method": [t.method for t in trials for _ in ids]}
+        return pd.DataFrame(columns)
+
+    monkeypatch.setattr(paper.experiment, "grid", grid)
+    rows = paper.levels(scene[[0, 4]], [0.1, 0.5], ["literal", "magnitude"], "laptop")
+    assert seen["k"] == [691, 691, 3456, 3456]
+    assert seen["goal"] == scene.goal.target[[0, 4, 0, 4]].tolist()
+    assert rows["share"].tolist() == [0.1, 0.1, 0.5, 0.5] * 2
+    assert rows["selection"].tolist() == ["literal"] * 4 + ["magnitude"] * 4
+    own = [scene.data.labels[int(scene.goal.target[i])] for i in (0, 4)]
+    assert rows["target"].tolist() == own * 4
+
+
 def test_captions_give_the_settings():
     assert paper.settings("laptop") == "S = 3, M = 1, T = 200"
     assert paper.settings("published") == "S = 6, M = 1, T = 2000"

@@ -7,6 +7,8 @@ from flipbook.victims.blocks import fold
 from flipbook.victims.cnn import SmallCNN
 from flipbook.victims.ecoc import EcocEnsemble
 from flipbook.victims.frozen import FrozenBackboneMLP, feature_count, features
+from flipbook.victims.ml_decoder import MLDecoder
+from flipbook.victims.ml_gcn import MLGCN
 from flipbook.victims.resnet import SmallResNet
 from flipbook.victims.vit import SmallViT
 
@@ -17,6 +19,9 @@ NETWORKS = {
     "cnn": (lambda: SmallCNN((3, 48, 48), 238), (3, 48, 48), 238),
     "ecoc": (lambda: EcocEnsemble((1, 28, 28), 16), (1, 28, 28), 16),
     "ecoc-32": (lambda: EcocEnsemble((3, 32, 32), 32), (3, 32, 32), 32),
+    "ml-decoder": (lambda: MLDecoder(SCENE, 28), SCENE, 28),
+    "ml-decoder-268": (lambda: MLDecoder(SCENE, 268), SCENE, 268),
+    "ml-gcn": (lambda: MLGCN(SCENE, 81), SCENE, 81),
     "frozen-mlp": (lambda: FrozenBackboneMLP(SmallResNet(SCENE, 268), 80), SCENE, 80),
 }
 

@@ -258,10 +258,18 @@ def weighted(k: int, budget: str, weighting: str, floor: float) -> Trial:
     return Trial("SAPF-VI", weighting, attacks.sapf_vi, hyper)
 
 
-def level(share: float, selection: str, scene: Scene, budget: str) -> Trial:
-    """SAPF with k a share of the entries; the method is named after the selection, the parameters are the share."""
-    hyper = _BUDGETS[budget]["SAPF"] | {"k": max(1, round(share * scene.entries)), "selection": selection}
-    return Trial(selection, f"{share:g}", attacks.sapf, hyper)
+def levels(scene: Scene, shares: list[float], selections: list[str], budget: str, **options) -> pd.DataFrame:
+    """Rows of SAPF with k each of these shares of the entries, after the columns of `run`: share, selection.
+
+    All shares are attacked together, as so many pairs with a k of their own.
+    """
+    pairs = len(scene.goal)
+    k = torch.tensor([max(1, round(share * scene.entries)) for share in shares]).repeat_interleave(pairs)
+    many = scene[list(range(pairs)) * len(shares)]
+    trials = [trial("SAPF", k, budget, selection, selection=selection) for selection in selections]
+    rows = run(many, trials, **options)
+    by_row = [share for _ in selections for share in shares for _ in range(pairs)]
+    return rows.assign(share=by_row, selection=rows["method"])
 
 
 def run(scene: Scene, trials: list[Trial], **options) -> pd.DataFrame:

@@ -3,8 +3,6 @@
 import difflib
 from dataclasses import dataclass
 
-from .abstract import ABSTRACT
-
 BACKBONE = "pictograms268-resnet"
 
 
@@ -14,8 +12,9 @@ class Recipe:
 
     shape is (channels, H, W) of its images, outputs the number n of logits, code the order of its Hadamard code
     (None: no code). rate is the peak learning rate of the one-cycle schedule, images how many training images are used,
-    augment whether they are shifted and recoloured on the way. abstract: whether it also learns the data set's
-    abstract nodes. pretrained: whether training starts from the backbone's trunk, and all of it is trained on.
+    augment whether they are shifted and recoloured on the way. abstract is the number of abstract nodes that the
+    victim knows beside the labels of its data set. pretrained: whether training starts from the backbone's trunk, all
+    of which is trained on, and ends by moving the threshold to where labels are told apart best.
     """
 
     name: str
@@ -29,7 +28,7 @@ class Recipe:
     images: int = 16_000
     code: int | None = None
     augment: bool = False
-    abstract: bool = False
+    abstract: int = 0
     pretrained: bool = False
 
     @property
@@ -40,7 +39,7 @@ class Recipe:
     @property
     def outputs(self) -> int:
         """Number n of logits."""
-        return self.code or self.classes + (len(ABSTRACT[self.dataset]) if self.abstract else 0)
+        return self.code or self.classes + self.abstract
 
     @property
     def metric(self) -> str:
@@ -75,10 +74,10 @@ RECIPES = {
                 epochs,
                 rate=1e-3,
                 augment=True,
-                abstract=dataset in ABSTRACT,
+                abstract=abstract,
                 pretrained=True,
             )
-            for dataset, classes, epochs in (("pictograms20", 20, 6), ("pictograms81", 81, 8))
+            for dataset, classes, abstract, epochs in (("pictograms20", 20, 8, 4), ("pictograms81", 81, 0, 6))
             for head, stands_for, architecture, loss in (
                 ("asl", ASL, "resnet", "asymmetric"),
                 ("decoder", "ML-Decoder on TResNet-L", "ml-decoder", "asymmetric"),
@@ -86,7 +85,7 @@ RECIPES = {
             )
         ),
         Recipe(
-            "pictograms268-asl", ASL, "resnet", "asymmetric", SCENE, 268, 8, rate=1e-3, augment=True, pretrained=True
+            "pictograms268-asl", ASL, "resnet", "asymmetric", SCENE, 268, 14, rate=1e-3, augment=True, pretrained=True
         ),
         Recipe(
             "pictograms238-onehot", "many-class ViT-B/16", "cnn", "cross-entropy", SMALL_SCENE, 238, 20, augment=True

@@ -6,9 +6,9 @@ import torch
 from safetensors.torch import load as parse
 from torch import Tensor, nn
 
-from flipbook import paths
+from flipbook import datasets, paths
 
-from . import building, catalogue, paper, table
+from . import abstract, building, catalogue, paper, table
 from .blocks import fold
 from .frozen import FrozenBackboneMLP
 
@@ -42,6 +42,20 @@ def codebook(name: str) -> Tensor | None:
     if name not in catalogue.names():
         raise KeyError(catalogue.unknown(name, names()))
     return building.code(catalogue.recipe(name))
+
+
+def labels(name: str) -> list[str]:
+    """Names of what a victim's logits stand for: its data set's labels, then the abstract nodes that it knows."""
+    recipe = catalogue.RECIPES.get(name)
+    if recipe and recipe.abstract:
+        return abstract.labels(recipe.dataset)
+    return datasets.load(recipe.dataset if recipe else describe(name).dataset, "test").labels
+
+
+def targets(name: str, given: Tensor) -> Tensor:
+    """Targets of a victim's data set in the order of its logits: label vectors gain the abstract nodes it knows."""
+    recipe = catalogue.RECIPES.get(name)
+    return abstract.extended(recipe.dataset, given) if recipe and recipe.abstract else given
 
 
 def load(name: str, device: str | torch.device = "cpu", folder: Path | None = None) -> nn.Module:
@@ -87,3 +101,11 @@ def with_head(recipe: catalogue.Recipe, folder: Path, trained_on: str | None = N
         )
     net = FrozenBackboneMLP(load(catalogue.BACKBONE, folder=folder), recipe.outputs)
     return net, net.head
+
+
+def pretrained(recipe: catalogue.Recipe, folder: Path) -> nn.Module:
+    """Network to train on, its trunk a copy of the backbone's (batch norm folded away) and its head untrained."""
+    net, backbone = fold(building.network(recipe)), load(catalogue.BACKBONE, folder=folder)
+    trunk = {key: value for key, value in backbone.state_dict().items() if not key.startswith("head.")}
+    net.load_state_dict(net.state_dict() | trunk)
+    return net.train().requires_grad_(True)  # folding leaves the new biases without gradients

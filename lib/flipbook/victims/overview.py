@@ -52,7 +52,7 @@ def measure(name: str, device: str | torch.device = "cpu", images: int | None = 
     """Return the quality of a trained victim on the first `images` of its test split (default: all), in its metric."""
     ds = datasets.load(loading.describe(name).dataset, split="test")
     pixels, targets = datasets.tensors(ds, range(min(images or len(ds), len(ds))), progress=False)
-    return quality(predict(loading.load(name, device), pixels), targets, loading.codebook(name))
+    return quality(predict(loading.load(name, device), pixels), loading.targets(name, targets), loading.codebook(name))
 
 
 def summary(names: list[str], device: str | torch.device = "cpu", images: int | None = None) -> pd.DataFrame:
@@ -99,7 +99,8 @@ def predictions(name: str, count: int = 6, device: str | torch.device = "cpu") -
     """Draw the first test images: labels found rightly above in green, errors below in red."""
     ds = datasets.load(loading.describe(name).dataset, split="test")
     images, targets = datasets.stack(ds, range(count))
-    verdicts = decisions(loading.load(name, device), images, targets, ds.labels, loading.codebook(name))
+    targets, labels = loading.targets(name, targets), loading.labels(name)
+    verdicts = decisions(loading.load(name, device), images, targets, labels, loading.codebook(name))
     above = [fill(", ".join(found), CHARACTERS) for found, _, _ in verdicts]
     below = [
         "\n".join([f"missed {k}" for k in missed] + [f"wrongly {k}" for k in extra]) for _, missed, extra in verdicts

@@ -15,6 +15,7 @@ from flipbook import datasets, paths
 from . import building, catalogue, loading, losses, table
 from .blocks import fold, parameter_count
 from .frozen import features
+from .ml_gcn import adjacency
 from .quality import as_floats, predict, quality
 
 RARE = -3.0  # multi-label logits start here: most labels are absent, which need not be learned first
@@ -36,7 +37,8 @@ def train(
     epochs, images (of the training split): fewer for a trial, by default what the recipe says. folder: where weights,
     history and table row go, data/victims by default; they are written at the end, so a training that is stopped
     leaves the earlier victim as it was. The quality in the table is measured on the test split with the weights as
-    stored (matrices and kernels rounded to 16 bits). A head needs its backbone: train pictograms268-resnet first.
+    stored (matrices and kernels rounded to 16 bits). A head and a pretrained victim need the backbone: train
+    pictograms268-resnet first.
     """
     recipe, device, folder = catalogue.recipe(name), loading.usable(device), Path(folder or paths.VICTIMS)
     for what, value in (("epochs", epochs), ("images", images)):
@@ -46,8 +48,13 @@ def train(
         torch.manual_seed(seed)
         net, part = _untrained(recipe, folder)
         data = {split: _pixels(recipe, split, images or recipe.images, progress) for split in SPLITS}
+        if recipe.architecture == "ml-gcn":
+            net.head.adjacency.copy_(adjacency(data["train"][1]))
         began = time.perf_counter()
         history = _fit(recipe, net, part, data, epochs or recipe.epochs, device, progress)
+        if recipe.pretrained:
+            pixels, targets = data["validation"]
+            _bias(recipe, part).data -= best_threshold(predict(net.eval(), pixels), targets)
         seconds = time.perf_counter() - began
     state = rounded(fold(part).state_dict())
     part.load_state_dict({key: value.float() for key, value in state.items()})
@@ -68,16 +75,35 @@ def _untrained(recipe: catalogue.Recipe, folder: Path) -> tuple[nn.Module, nn.Mo
     if recipe.architecture == "frozen-mlp":
         net, part = loading.with_head(recipe, folder)
     else:
-        net = part = building.network(recipe)
+        net = part = loading.pretrained(recipe, folder) if recipe.pretrained else building.network(recipe)
     if recipe.metric == "mAP":
-        last = [module for module in part.modules() if isinstance(module, nn.Linear)][-1]
-        nn.init.constant_(last.bias, RARE)
+        nn.init.constant_(_bias(recipe, part), RARE)
     return net, part
+
+
+def _bias(recipe: catalogue.Recipe, part: nn.Module) -> Tensor:
+    """Bias of the logits: the last parameter with one number for each."""
+    return [value for value in part.parameters() if value.shape == (recipe.outputs,)][-1]
+
+
+def best_threshold(logits: Tensor, targets: Tensor) -> float:
+    """Threshold of the logits (N, n) with the best F1 over all images and labels, targets (N, n) of 0 and 1.
+
+    The asymmetric loss leaves most errors on the side of labels that are absent: at 0 its victims would see many that
+    are not there, and abstract labels without anything beneath them.
+    """
+    ordered, order = logits.flatten().sort(descending=True, stable=True)
+    right = targets.flatten()[order].cumsum(0)
+    F1 = 2 * right / (torch.arange(1, len(right) + 1) + right[-1])
+    best = F1[:-1].argmax()
+    return ordered[best : best + 2].mean().item()
 
 
 def _pixels(recipe: catalogue.Recipe, split: str, images: int, progress: bool) -> Pair:
     ds = datasets.load(recipe.dataset, split=split)
-    return datasets.tensors(ds, range(min(images, len(ds))) if split == "train" else None, progress=progress)
+    chosen = range(min(images, len(ds))) if split == "train" else None
+    pixels, targets = datasets.tensors(ds, chosen, progress=progress)
+    return pixels, loading.targets(recipe.name, targets)
 
 
 def _fit(recipe, net, part, data: dict[str, Pair], epochs, device, progress) -> pd.DataFrame:
@@ -126,5 +152,5 @@ def _row(recipe: catalogue.Recipe, weights: bytes, measured: float, parameters: 
         parameters=parameters,
         train_seconds=round(seconds, 1),
         backbone=loading.describe(catalogue.BACKBONE, folder).sha256 if frozen else "",
-        source="trained here",
+        source=f"trained here, on from {catalogue.BACKBONE}" if recipe.pretrained else "trained here",
     )
