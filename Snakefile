@@ -24,6 +24,7 @@ rule artefact:
         "build/{folder}/{id}.ipynb",
     wildcard_constraints:
         folder="[^/]+",
+    priority: lambda wildcards: ROWS[wildcards.id].minutes  # the longest first, so that none is left alone at the end
     threads: int(config.get("threads", 1))
     resources:
         gpu=lambda wildcards: int(ROWS[wildcards.id].gpu and int(config.get("gpu", 0))),

@@ -78,7 +78,7 @@ class Size:
 
 _SIZES = {
     "pictograms10": Size(2, 9, "laptop"),
-    "pictograms238": Size(3, 9, "laptop"),
+    "pictograms238": Size(2, 9, "laptop"),
     "cifar10": Size(1000, 9, "published"),
     "cifar10-jpeg": Size(1000, 9, "published"),
 }
@@ -184,7 +184,7 @@ _ATTACKS = {
 # each attack about as many passes as SAPF has. PGD's published step is made for ε = 1: with so few steps it would be a
 # rival of straw. CornerSearch cannot change more than n_max pixels, and the published n_max is below the k here.
 _LAPTOP = {
-    "One-Pixel": {"population": 100, "generations": 30},
+    "One-Pixel": {"population": 50, "generations": 20},
     "CornerSearch": {"doublings": 0, "n_max": 1500, "n_iter": 200, "increment": 60},
     "PGD l0+linf": {"max_iterations": 40, "restarts": 1, "search_steps": 8, "step": 0.03},
     "SparseFool": {},
