@@ -5,7 +5,7 @@ from torch import Tensor
 
 from flipbook.checks import check_choice
 from flipbook.metrics import CHANGED
-from flipbook.solvers.lp_box import group_norms
+from flipbook.solvers.lp_box import group_norms, largest_entries
 from flipbook.visibility import windows
 
 
@@ -18,9 +18,8 @@ def strongest(perturbations: Tensor, share: float) -> Tensor:
     """The entries of largest |r|, `share` of each perturbation (N, channels, H, W), ties by index; bool."""
     if not 0 < share <= 1:
         raise ValueError(f"share is {share}: it must be above 0 and at most 1")
-    flat = perturbations.flatten(1).abs()
-    first = flat.argsort(dim=1, descending=True, stable=True)[:, : max(1, round(share * flat.shape[1]))]
-    return torch.zeros_like(flat, dtype=torch.bool).scatter_(1, first, True).view_as(perturbations)
+    count = max(1, round(share * perturbations[0].numel()))
+    return largest_entries(perturbations.abs(), torch.full((len(perturbations),), count, device=perturbations.device))
 
 
 def touched(perturbations: Tensor, groups: Tensor) -> Tensor:

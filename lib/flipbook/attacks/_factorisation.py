@@ -19,6 +19,7 @@ from flipbook.attacks._batch import batch_view, l2_norm
 from flipbook.attacks._chance import keys, uniform
 from flipbook.attacks._loss import loss_named
 from flipbook.attacks._record import PerImage, Record
+from flipbook.attacks._weight import WeightSearch
 from flipbook.checks import check_choice, check_positive
 from flipbook.goals import Goal
 from flipbook.passes import Counted
@@ -120,13 +121,13 @@ def factorise(
     problem = Problem(rows, goal[rows], x0, weights.square(), labels, start, ones[rows], x0.new_zeros(len(x0)))
     _prepare(problem, record, method, initial_weight)
 
-    search = _Search.start(problem.λ)
+    search = WeightSearch.start(problem.λ)
     for _ in range(search_steps):
         if not len(problem.rows):
             break
-        problem.λ = search.λ
+        problem.λ = search.weight
         reached = _solve(problem, record, method)
-        search.advance(reached)
+        search.advance(reached, growth=10)
         if search_stop == "first":
             stays = (~reached).nonzero().flatten()
             problem, search = problem[stays], search[stays]
@@ -142,25 +143,6 @@ class _Record(Record):
         self._all[self.rows] = self._at_work
         self.rows, self._at_work = rows, self._all[rows]
         self.net.focus(rows)
-
-
-@dataclass
-class _Search(PerImage):
-    """Where each pair stands in its search for λ1, every field (n,)."""
-
-    λ: Tensor
-    low: Tensor  # largest λ1 that failed
-    high: Tensor  # smallest λ1 that succeeded
-
-    @classmethod
-    def start(cls, λ: Tensor) -> "_Search":
-        return cls(λ, torch.zeros_like(λ), torch.full_like(λ, math.inf))
-
-    def advance(self, success: Tensor) -> None:
-        """Raise λ1 tenfold until a solve succeeds, bisect from then on."""
-        self.high = torch.where(success, torch.minimum(self.high, self.λ), self.high)
-        self.low = torch.where(success, self.low, torch.maximum(self.low, self.λ))
-        self.λ = torch.where(self.high.isinf(), 10 * self.λ, (self.low + self.high) / 2)
 
 
 def _ones(k: int | Tensor, images: Tensor, shared_channels: bool) -> Tensor:

@@ -1,7 +1,6 @@
 """StrAttack (Xu et al. 2019): sparse by groups of pixels, with the alternating direction method of multipliers."""
 
 import math
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -10,7 +9,8 @@ from torch.nn.functional import avg_pool2d, interpolate
 from flipbook.attacks._batch import batch_view, l2_norm
 from flipbook.attacks._loss import hinge
 from flipbook.attacks._penalty import penalise
-from flipbook.attacks._record import PerImage, Record
+from flipbook.attacks._record import Record
+from flipbook.attacks._weight import WeightSearch
 from flipbook.checks import check_inputs, check_positive
 from flipbook.goals import Goal
 from flipbook.passes import Counted
@@ -152,39 +152,19 @@ class _Pairs:
         self.goal, self.x0, self.low, self.high = (e[stays] for e in (self.goal, self.x0, self.low, self.high))
 
 
-@dataclass
-class _Constant(PerImage):
-    """Search for the smallest c that succeeds, every field (n,)."""
-
-    c: Tensor
-    low: Tensor  # largest c that failed
-    high: Tensor  # smallest c that succeeded
-
-    @classmethod
-    def start(cls, x0: Tensor, c: float) -> "_Constant":
-        zero = x0.new_zeros(len(x0))
-        return cls(zero + c, zero, zero + math.inf)
-
-    def advance(self, found: Tensor) -> None:
-        """Bisect, or multiply by 5 before the first success."""
-        self.high = torch.where(found, torch.minimum(self.high, self.c), self.high)
-        self.low = torch.where(found, self.low, torch.maximum(self.low, self.c))
-        self.c = torch.where(self.high.isinf(), 5 * self.c, (self.low + self.high) / 2)
-
-
 def _search(pairs: _Pairs, lengths: list[int], c: float, ρ: float, τ: float, γ: float, α: float, group: int) -> None:
     """Split the perturbation z into copies for the L2 norm (δ), the box (w) and the groups (y), with duals u, s and v.
 
     Kept are a = z - u, b = z - s and d = z - v in place of the duals: the copies are δ = ρ/(ρ+2γ) a, w = clip(b) and
     y = shrink(d), the z-step needs u + δ = z - a + δ and the like, and so do the next a = 2z - (u + δ), b and d.
     """
-    const = _Constant.start(pairs.x0, c)
+    const = WeightSearch.start(pairs.x0.new_full((len(pairs.x0),), c))
     for length in lengths if len(pairs.x0) else []:
         z, a, b, d = (torch.zeros_like(pairs.x0) for _ in range(4))
-        found = torch.zeros_like(const.c, dtype=torch.bool)
+        found = torch.zeros_like(const.weight, dtype=torch.bool)
         for i in range(length):
             pairs.iterations += 1
-            _, g = pairs.slope(z, const.c)
+            _, g = pairs.slope(z, const.weight)
             y = _shrink(d, group, τ / ρ)  # Eq. 17
             sum_δ = torch.sub(z, a, alpha=2 * γ / (ρ + 2 * γ))  # δ + u, Eq. 10
             sum_w = torch.clamp(b, pairs.low, pairs.high).sub_(b).add_(z)  # w + s, Eq. 11
@@ -194,24 +174,24 @@ def _search(pairs: _Pairs, lengths: list[int], c: float, ρ: float, τ: float, �
             a, b, d = (torch.add(total.neg_(), z, alpha=2) for total in (sum_δ, sum_w, sum_y))
             change = (pairs.x0 + y).clamp_(0, 1).sub_(pairs.x0)
             found |= pairs.test(change, pairs.look(change))
-        const.advance(found)
+        const.advance(found, growth=5)
 
 
 def _refine(pairs: _Pairs, lengths: list[int], c: float, ρ: float, γ: float, α: float, quantile: float) -> None:
     """Minimise the norm over the entries that are not frozen, with two copies: δ in the box and z (Eqs. 21, 22)."""
-    const = _Constant.start(pairs.x0, c)
+    const = WeightSearch.start(pairs.x0.new_full((len(pairs.x0),), c))
     for length in lengths if len(pairs.x0) else []:
         z = pairs.best()
         free = z.abs() >= batch_view(_quantile_of_changed(z, quantile), z)
-        u, found = torch.zeros_like(z), torch.zeros_like(const.c, dtype=torch.bool)
+        u, found = torch.zeros_like(z), torch.zeros_like(const.weight, dtype=torch.bool)
         for _ in range(length):
             pairs.iterations += 1
             δ = torch.clamp((z - u).mul_(ρ / (ρ + γ / 100)), pairs.low, pairs.high).mul_(free)
-            logits, g = pairs.slope(δ, const.c)
+            logits, g = pairs.slope(δ, const.weight)
             found |= pairs.test(δ, logits)
             z = z.mul_(α).add_(δ + u, alpha=ρ).sub_(g).mul_(free).div_(α + 2 * ρ)
             u += δ - z
-        const.advance(found)
+        const.advance(found, growth=5)
 
 
 def _shrink(d: Tensor, group: int, threshold: float) -> Tensor:

@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor
 
+from flipbook.solvers.lp_box import largest_entries
+
 
 def cross_plane(x: Tensor, w: Tensor, gain: Tensor, low: Tensor, high: Tensor, offset: float = 0.0) -> Tensor:
     """Move the fewest entries of x so that <w, y - x> reaches a gain, each as far as the box and the gain allow.
@@ -70,7 +72,5 @@ def nearest_sparse(y: Tensor, x: Tensor, pixels: Tensor, low: Tensor, high: Tens
     """
     clipped = y.clamp(low, high)
     score = ((clipped - x) * ((y - x) + (y - clipped))).sum(dim=1).flatten(1)  # a² - b² = (a - b)(a + b)
-    order = score.argsort(dim=1, descending=True, stable=True)
-    chosen = torch.arange(order.shape[1], device=y.device) < pixels[:, None]
-    chosen = torch.empty_like(chosen.expand_as(order)).scatter_(1, order, chosen)
+    chosen = largest_entries(score, pixels)
     return torch.where(chosen.view(len(y), 1, *y.shape[2:]), clipped, x)
