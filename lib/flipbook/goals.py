@@ -52,6 +52,10 @@ class Goal:
         missed = (self.margins(logits) <= 0).sum(dim=1).clamp(min=1)
         return torch.where(self.reached(logits), torch.zeros_like(missed), missed)
 
+    def measures(self, before: Tensor, after: Tensor) -> dict[str, Tensor]:
+        """What else counts with this goal, one number (N,) each, from the logits of clean and attacked images."""
+        return {}
+
     def check(self, logits: Tensor) -> None:
         """Refuse logits whose width does not fit this goal."""
 
@@ -95,7 +99,7 @@ class LabelVector(Goal):
     target: Tensor
 
     def __post_init__(self):
-        target = _mask(self.target, "LabelVector: target")
+        target = as_mask(self.target, "LabelVector: target")
         object.__setattr__(self, "target", target)
 
     @property
@@ -121,7 +125,7 @@ class LabelVector(Goal):
 
     def check(self, logits: Tensor) -> None:
         """Refuse a target of another length than the model's labels."""
-        _same_width(self.target, logits, "LabelVector: target")
+        same_width(self.target, logits, "LabelVector: target")
 
 
 @dataclass(frozen=True, eq=False)
@@ -142,8 +146,8 @@ class HideLabels(Goal):
     kept: Tensor | None = None
 
     def __post_init__(self):
-        hidden = _mask(self.hidden, "HideLabels: hidden")
-        kept = torch.zeros_like(hidden) if self.kept is None else _mask(self.kept, "HideLabels: kept")
+        hidden = as_mask(self.hidden, "HideLabels: hidden")
+        kept = torch.zeros_like(hidden) if self.kept is None else as_mask(self.kept, "HideLabels: kept")
         if kept.shape != hidden.shape:
             raise ValueError(
                 f"HideLabels: kept has shape {tuple(kept.shape)}, hidden {tuple(hidden.shape)}: make them equal"
@@ -178,7 +182,7 @@ class HideLabels(Goal):
 
     def check(self, logits: Tensor) -> None:
         """Refuse masks of another width than the model's labels."""
-        _same_width(self.hidden, logits, "HideLabels: hidden")
+        same_width(self.hidden, logits, "HideLabels: hidden")
 
 
 @dataclass(frozen=True, eq=False)
@@ -242,7 +246,7 @@ class ClassTarget(Goal):
     def check(self, logits: Tensor) -> None:
         """Refuse a codebook of another length, or a class that the model does not have."""
         if self.codebook is not None:
-            _same_width(self.codebook, logits, "ClassTarget: codebook")
+            same_width(self.codebook, logits, "ClassTarget: codebook")
         elif len(self.target) and self.target.max() >= logits.shape[1]:
             raise ValueError(
                 f"ClassTarget: target holds class {int(self.target.max())}, the model has {logits.shape[1]} classes "
@@ -255,7 +259,8 @@ class ClassTarget(Goal):
         return i + (i >= self.target[:, None]).long()
 
 
-def _mask(tensor: Tensor, name: str) -> Tensor:
+def as_mask(tensor: Tensor, name: str) -> Tensor:
+    """Return (N, C) of 0 and 1 as bool; refuse anything else, under this name."""
     if tensor.ndim != 2:
         raise ValueError(f"{name} has shape {tuple(tensor.shape)}: give one row an image, (N, C)")
     if tensor.dtype != torch.bool and not ((tensor == 0) | (tensor == 1)).all():
@@ -263,7 +268,8 @@ def _mask(tensor: Tensor, name: str) -> Tensor:
     return tensor.bool()
 
 
-def _same_width(tensor: Tensor, logits: Tensor, name: str) -> None:
+def same_width(tensor: Tensor, logits: Tensor, name: str) -> None:
+    """Refuse a tensor with another number of columns than the logits, under this name."""
     if tensor.shape[1] != logits.shape[1]:
         raise ValueError(
             f"{name} has {tensor.shape[1]} columns, the model gives {logits.shape[1]} logits: make them equal"

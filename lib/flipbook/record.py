@@ -29,7 +29,8 @@ def rows(model, images: Tensor, goal: Goal, result: Perturbed, seconds: float) -
         reached (the goal's decision on the returned image), claimed (what the attack says), reached_8bit (after
         rounding to 256 grey levels), reached_logits (for output codes: by raw correlations z . c, trap T5 of the JMA
         card; else as reached), distance and distance_before (the goal's: Hamming for label vectors), mse, psnr, ssim,
-        l0, l1, l2, linf, outside_box, iterations, forwards, backwards, first_success (passes), seconds.
+        l0, l1, l2, linf, outside_box, iterations, forwards, backwards, first_success (passes), what the goal measures
+        besides (`goal.measures`), seconds.
     """
     attacked = result.images.detach()
     if attacked.shape != images.shape:
@@ -56,7 +57,7 @@ def rows(model, images: Tensor, goal: Goal, result: Perturbed, seconds: float) -
         "forwards": result.forwards,
         "backwards": result.backwards,
         "first_success": result.first_success,
-    }
+    } | goal.measures(before, after)
     table = pd.DataFrame({name: values.detach().cpu().numpy() for name, values in columns.items()})
     return table.assign(seconds=seconds / max(1, len(images)))
 

@@ -1,0 +1,223 @@
+"""Goals on the ranking of the labels: which of them are among the k with the largest logits.
+
+The ranking settles ties by the smaller index, one rule for all (`top_k`). A goal asks for strict inequalities, so that
+a tie, which rounding may turn either way, never counts as a success.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn.functional import one_hot
+
+from flipbook.checks import check_choice
+from flipbook.goals import INF, Goal, as_mask, same_width
+
+SCORES = ("logit", "probability")
+
+
+def top_k(logits: Tensor, k: int) -> Tensor:
+    """Mark the k labels with the largest logits, (N, C) of bool; of equal ones those with the smaller index.
+
+    Raises
+    ------
+    ValueError
+        For a k outside 1..C.
+    """
+    if not 1 <= k <= logits.shape[1]:
+        raise ValueError(f"k is {k}: it must be in 1..{logits.shape[1]}, the number of labels")
+    order = logits.argsort(dim=1, descending=True, stable=True)
+    return torch.zeros_like(logits, dtype=torch.bool).scatter_(1, order[:, :k], True)
+
+
+class _TopK(Goal):
+    """What both goals share: requirements on the ranking first, on sides of the threshold behind them.
+
+    A subclass gives `_leads`, pairs of labels of which the first must be above the second.
+    """
+
+    def margins(self, logits: Tensor) -> Tensor:
+        """By how much every requirement is met, (N, C) or with sides of the threshold (N, 2 C); see the class."""
+        scores = self._scores(logits)
+        upper, lower, counts = self._leads(logits)
+        ranking = torch.where(counts, scores.gather(1, upper) - scores.gather(1, lower), INF)
+        if (sides := self._sides()) is None:
+            return ranking
+        sides = sides.to(scores)
+        return torch.cat([ranking, torch.where(sides == 0, INF, sides * (scores - self._threshold))], dim=1)
+
+    def constraints(self, logits: Tensor) -> tuple[Tensor, Tensor]:
+        """Rows e_i - e_j for the ranking at `logits`, ± e_j for sides (times σ' for probabilities); b the margins."""
+        upper, lower, counts = self._leads(logits)
+        width = logits.shape[1]
+        A = (one_hot(upper, width) - one_hot(lower, width)) * counts[:, :, None]
+        if (sides := self._sides()) is not None:
+            A = torch.cat([A, torch.diag_embed(sides.to(A))], dim=1)
+        if self.scores == "probability":
+            return A * (logits.sigmoid() * (-logits).sigmoid())[:, None, :], self.margins(logits)
+        return A.to(logits), self.margins(logits)
+
+    def reached(self, logits: Tensor) -> Tensor:
+        """Whether every requirement is met strictly, (N,) of bool."""
+        return (self.margins(logits) > 0).all(dim=1) & ~logits.isnan().any(dim=1)
+
+    @property
+    def ranking(self) -> "_TopK":
+        """The goal without its requirements on the threshold: what counts as complete success (ASR)."""
+        return self._with({"hide": False, "keep": None})
+
+    def measures(self, before: Tensor, after: Tensor) -> dict[str, Tensor]:
+        """Success of the attack on one image by the MASW paper's measures, each (N,) and better when larger.
+
+        asr (Eq. 25 as its text and tables mean it: complete success), sasr (Eq. 26, from Eq. 5 or S.1), lfr (Eq. 28,
+        the share of Y on the negative side), sac (Eq. S.5, the share of the irrelevant labels that keep their side).
+        An image without irrelevant labels keeps them all, 1.
+        """
+        off = (self.present & ~(after > 0)).sum(dim=1) / self.present.sum(dim=1)
+        irrelevant = ~(self.present | self._wanted())
+        kept = (irrelevant & ((before > 0) == (after > 0))).sum(dim=1)
+        number = irrelevant.sum(dim=1)
+        return {
+            "asr": self.ranking.reached(after),
+            "sasr": self._soft(after),
+            "lfr": off,
+            "sac": torch.where(number > 0, kept / number.clamp(min=1), 1.0),
+        }
+
+    def check(self, logits: Tensor) -> None:
+        """Refuse masks of another width than the model's labels."""
+        same_width(self.present, logits, f"{type(self).__name__}: present")
+
+    def _scores(self, logits: Tensor) -> Tensor:
+        return logits if self.scores == "logit" else logits.sigmoid()
+
+    @property
+    def _threshold(self) -> float:
+        return 0.0 if self.scores == "logit" else 0.5
+
+    def _sides(self) -> Tensor | None:
+        """Wanted sides of the threshold, (N, C) of -1, 0 and 1, or None where no label has any."""
+        if not self.hide:
+            return self.keep
+        hidden = -self.present.to(torch.int8)
+        return hidden if self.keep is None else torch.where(self.present, hidden, self.keep)
+
+    def _check_masks(self, *names: str) -> None:
+        """Turn masks to bool, and refuse what does not fit together."""
+        title = type(self).__name__
+        check_choice(f"{title}: scores", self.scores, SCORES)
+        for name in names:
+            object.__setattr__(self, name, as_mask(getattr(self, name), f"{title}: {name}"))
+        width = self.present.shape[1]
+        if not 1 <= self.k < width:
+            raise ValueError(f"{title}: k is {self.k}: it must be in 1..{width - 1}, below the number of labels")
+        if (empty := (~self.present.any(dim=1)).nonzero().flatten()).numel():
+            raise ValueError(f"{title}: image {int(empty[0])} has no label in `present`: leave such images out")
+        if self.keep is not None and not (
+            self.keep.shape == self.present.shape and ((self.keep.abs() == 1) | (self.keep == 0)).all()
+        ):
+            raise ValueError(f"{title}: keep must be {tuple(self.present.shape)} of -1, 0 and 1, the sides to keep")
+
+
+@dataclass(frozen=True, eq=False)
+class TopKExcludes(_TopK):
+    """None of an image's labels among the k with the largest logits: the untargeted top-k attack (MASW, Eq. 7-9).
+
+    With r the k-th largest logit among labels outside Y, the margins are r - z_j for j in Y and +inf elsewhere.
+
+    Parameters
+    ----------
+    present : Tensor (N, C) of 0 and 1
+        Y, the labels that the image truly has.
+    k : int
+        In 1..C - 1. Every image must have k labels outside Y.
+    hide : bool
+        Ask also that every label of Y is on the negative side: margins -z_j behind the others.
+    keep : Tensor (N, C) of -1, 0 and 1, optional
+        Sides of the threshold that labels are to keep (the paper's AC version, Eq. S.4); 0 where free.
+    scores : {"logit", "probability"}
+        What margins compare. As printed, probabilities; their gradients vanish for confident labels, so that the
+        published step moves nothing. Which labels come first is the same.
+    """
+
+    present: Tensor
+    k: int
+    hide: bool = False
+    keep: Tensor | None = None
+    scores: str = "logit"
+    shared = ("k", "hide", "scores")
+
+    def __post_init__(self):
+        self._check_masks("present")
+        if (short := ((~self.present).sum(dim=1) < self.k).nonzero().flatten()).numel():
+            own, width = int(self.present[short[0]].sum()), self.present.shape[1]
+            raise ValueError(
+                f"TopKExcludes: image {int(short[0])} has {own} of {width} labels, which leaves no {self.k} others: "
+                "leave it out or take a smaller k"
+            )
+
+    def _leads(self, logits: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        others = logits.masked_fill(self.present, -INF).argsort(dim=1, descending=True, stable=True)
+        lower = torch.arange(logits.shape[1], device=logits.device).expand(len(logits), -1)
+        return others[:, self.k - 1 : self.k].expand_as(lower), lower, self.present
+
+    def _wanted(self) -> Tensor:
+        return torch.zeros_like(self.present)
+
+    def _soft(self, logits: Tensor) -> Tensor:
+        inside = (top_k(logits, self.k) & self.present).sum(dim=1)
+        return 1 - inside / self.present.sum(dim=1).clamp(max=self.k)
+
+
+@dataclass(frozen=True, eq=False)
+class TopKEquals(_TopK):
+    """The k labels with the largest logits are the k chosen ones: the targeted top-k attack (MASW, Eq. 12 and 13).
+
+    Margins: of a target its lead over the best other label, of another label its distance below the worst target.
+
+    Parameters
+    ----------
+    target : Tensor (N, C) of 0 and 1
+        Y_t, k labels an image, the same k for all.
+    present : Tensor (N, C) of 0 and 1
+        Y, the labels that the image truly has; what `hide` is about and what LFR counts.
+    k : int
+        In 1..C - 1.
+    hide, keep, scores
+        As for `TopKExcludes`; a target that is in Y is not hidden.
+    """
+
+    target: Tensor
+    present: Tensor
+    k: int
+    hide: bool = False
+    keep: Tensor | None = None
+    scores: str = "logit"
+    shared = ("k", "hide", "scores")
+
+    def __post_init__(self):
+        self._check_masks("present", "target")
+        if self.target.shape != self.present.shape:
+            raise ValueError(
+                f"TopKEquals: target has shape {tuple(self.target.shape)}, present {tuple(self.present.shape)}: "
+                "make them equal"
+            )
+        if (wrong := (self.target.sum(dim=1) != self.k).nonzero().flatten()).numel():
+            number = int(self.target[wrong[0]].sum())
+            raise ValueError(f"TopKEquals: image {int(wrong[0])} has {number} target labels, k is {self.k}: make it k")
+
+    def _leads(self, logits: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        own = torch.arange(logits.shape[1], device=logits.device).expand(len(logits), -1)
+        worst = logits.masked_fill(~self.target, INF).argmin(dim=1, keepdim=True)
+        best = logits.masked_fill(self.target, -INF).argmax(dim=1, keepdim=True)
+        return torch.where(self.target, own, worst), torch.where(self.target, best, own), self.target | True
+
+    def _sides(self) -> Tensor | None:
+        sides = super()._sides()
+        return sides if sides is None else torch.where(self.target & (sides < 0), 0, sides)
+
+    def _wanted(self) -> Tensor:
+        return self.target
+
+    def _soft(self, logits: Tensor) -> Tensor:
+        return (top_k(logits, self.k) & self.target).sum(dim=1) / self.k
