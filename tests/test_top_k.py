@@ -84,7 +84,9 @@ def test_margins_by_hand():
     assert TopKExcludes(Y, 1, keep=keep).margins(z).tolist() == [[-1, 1, INF, INF, INF, INF, 2, 1]]
     goal = TopKEquals(marks(4, 2, 3), Y, 2, hide=True)
     assert goal.margins(z).tolist() == [[-4, -2, -1, -4, -3, -1, INF, INF]]
-    assert goal.distance(z).tolist() == [6]
+    assert goal.distance(z).tolist() == [6 + 8]
+    assert goal.ranking.distance(z).tolist() == [4]
+    assert goal.bitwise().signs.tolist() == [[-1, -1, 1, 1]]
     assert goal.ranking.margins(z).tolist() == [[-4, -2, -1, -4]]
 
 

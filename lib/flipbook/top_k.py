@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn.functional import one_hot
 
 from flipbook.checks import check_choice
-from flipbook.goals import INF, Goal, as_mask, same_width
+from flipbook.goals import INF, Goal, HideLabels, as_mask, same_width
 
 SCORES = ("logit", "probability")
 
@@ -60,6 +60,20 @@ class _TopK(Goal):
     def reached(self, logits: Tensor) -> Tensor:
         """Whether every requirement is met strictly, (N,) of bool."""
         return (self.margins(logits) > 0).all(dim=1) & ~logits.isnan().any(dim=1)
+
+    def distance(self, logits: Tensor) -> Tensor:
+        """How many requirements are not met, and 2 C more where the ranking is not reached.
+
+        So attempts compare as the paper means them: complete success first, then the sides of the threshold.
+        """
+        missed = super().distance(logits)
+        if self._sides() is None:
+            return missed
+        return missed + 2 * logits.shape[1] * ~self.ranking.reached(logits)
+
+    def bitwise(self) -> Goal:
+        """What a loss per label works on: Y absent, targets present, the rest free."""
+        return HideLabels(self.present & ~self._wanted(), self._wanted())
 
     @property
     def ranking(self) -> "_TopK":
@@ -221,3 +235,9 @@ class TopKEquals(_TopK):
 
     def _soft(self, logits: Tensor) -> Tensor:
         return (top_k(logits, self.k) & self.target).sum(dim=1) / self.k
+
+
+def check_top_k(name: str, goal: Goal) -> None:
+    """Refuse a goal that is not about a ranking, for the attack of this name."""
+    if not isinstance(goal, _TopK):
+        raise ValueError(f"{name} works on TopKExcludes and TopKEquals, not on {type(goal).__name__}: give one of them")

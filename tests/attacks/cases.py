@@ -4,14 +4,18 @@ import torch
 from scipy.linalg import hadamard
 
 from flipbook.goals import ClassTarget, HideLabels, LabelVector
+from flipbook.top_k import TopKEquals, TopKExcludes
 from tests.affine import SmallNet, mid_grey, random_affine
 
 CODE = torch.tensor(hadamard(8)[:5], dtype=torch.float64)
-GOALS = ("labels", "hidden", "one-hot", "codebook")
+GOALS = ("labels", "hidden", "one-hot", "codebook", "excluded", "ranked")
+TOP_K = ("excluded", "ranked")
+FITS = {"tkml": TOP_K}  # goals of attacks that do not take all
 MODELS = ("affine", "cnn")
 
 PENALTY = {"search_steps": 3, "max_iterations": 33, "initial_weight": 1.0, "learning_rate": 0.05}
 SIGNS = {"bound": 0.2, "step": 0.02, "max_iterations": 40}
+DESCENT = {"radius": 2.0, "learning_rate": 0.01, "max_iterations": 40}
 FACTORS = {"k": 60, "initial_weight": 0.3, "search_steps": 3, "inner_iterations": 30, "leave_early": True}
 ROUNDS = {"search_steps": 3, "max_iterations": 12, "more_iterations": 2, "refine_steps": 2, "refine_iterations": 8}
 SHORT = {
@@ -35,12 +39,18 @@ SHORT = {
     "mla_u": SIGNS,
     "sparsefool": {"bound_doublings": 2, "max_iterations": 6, "deepfool_steps": 20},
     "strattack": ROUNDS,
+    "tkml": DESCENT,
 }
 
 
 def model_named(name, goal):
     outputs = 8 if goal == "codebook" else 6
     return random_affine(outputs=outputs) if name == "affine" else SmallNet(outputs=outputs)
+
+
+def goals_of(name):
+    """Kinds of goals that an attack takes."""
+    return FITS.get(name, GOALS)
 
 
 def images_and_goal(model, kind, n=6):
@@ -56,9 +66,29 @@ def images_and_goal(model, kind, n=6):
             return x, LabelVector(present ^ change)
         hidden = change | (~present & (torch.rand(z.shape, generator=g) < 0.2))
         return x, HideLabels(hidden, ~hidden & present & (torch.rand(z.shape, generator=g) < 0.5))
+    if kind in TOP_K:
+        return x, _top_two(z, there, kind)
     codebook = CODE if kind == "codebook" else None
     order = (z.tanh() @ CODE.T if kind == "codebook" else z).argsort(dim=1, descending=True)
     return x, ClassTarget(torch.where(there, order[:, 0], order[:, 1]), codebook)
+
+
+def _top_two(z, there, kind):
+    """The first two labels are not to be there (of the third image they are not), or two others are to come first."""
+    order = z.argsort(dim=1, descending=True)
+    empty = torch.zeros_like(z, dtype=torch.bool)
+    own, best, next_ = (order[:, i] for i in (slice(0, 1), slice(0, 2), slice(1, 3)))
+    if kind == "excluded":
+        return TopKExcludes(empty.scatter(1, torch.where(there[:, None], order[:, 4:], best), True), 2)
+    target = empty.scatter(1, torch.where(there[:, None], best, next_), True)
+    return TopKEquals(target, empty.scatter(1, torch.where(there[:, None], order[:, 5:], own), True), 2)
+
+
+def narrowed(goal):
+    """The goal for a model with four labels."""
+    if isinstance(goal, TopKExcludes | TopKEquals):
+        return TopKExcludes(torch.eye(4)[torch.arange(len(goal)) % 4], 2)
+    return LabelVector(goal.target[:, :4])
 
 
 def settings(name, goal, outputs):

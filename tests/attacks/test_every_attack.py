@@ -8,18 +8,20 @@ import torch
 from torch import nn
 
 from flipbook.attacks import ALL
-from flipbook.goals import LabelVector
 from flipbook.perturbed import Perturbed
-from tests.attacks.cases import GOALS, MODELS, images_and_goal, model_named, settings, sliced
+from tests.attacks.cases import MODELS, goals_of, images_and_goal, model_named, narrowed, settings, sliced
 
 COLUMNS = ("images", "reached", "iterations", "forwards", "backwards", "first_success")
 BLACK_BOX = {"corner_search", "one_pixel"}
 every_attack = pytest.mark.parametrize("name", sorted(ALL))
-every_goal = pytest.mark.parametrize("kind", GOALS)
+every_attack_and_goal = pytest.mark.parametrize(
+    ("name", "kind"), [(name, kind) for name in sorted(ALL) for kind in goals_of(name)]
+)
 every_model = pytest.mark.parametrize("model_name", MODELS)
 
 
-def prepare(name, kind="labels", model_name="cnn"):
+def prepare(name, kind=None, model_name="cnn"):
+    kind = kind or goals_of(name)[0]
     model = model_named(model_name, kind)
     x, goal = images_and_goal(model, kind)
     return model, x, goal, settings(name, goal, model(x[:1]).shape[1])
@@ -31,8 +33,7 @@ def assert_same(a: Perturbed, b: Perturbed):
         assert torch.equal(getattr(a, column), getattr(b, column)), column
 
 
-@every_attack
-@every_goal
+@every_attack_and_goal
 @every_model
 def test_a_result_is_what_it_says(name, kind, model_name):
     """In the box; `reached` is the decision from scratch; a failure is no worse than the clean image."""
@@ -50,8 +51,7 @@ def test_a_result_is_what_it_says(name, kind, model_name):
     assert not result.images.requires_grad
 
 
-@every_attack
-@every_goal
+@every_attack_and_goal
 @every_model
 def test_a_goal_already_reached_costs_nothing(name, kind, model_name):
     model, x, goal, options = prepare(name, kind, model_name)
@@ -61,8 +61,7 @@ def test_a_goal_already_reached_costs_nothing(name, kind, model_name):
     assert row == [1, 0, 1, 0, 1]  # reached, no iteration, one forward, no backward, and known after that
 
 
-@every_attack
-@every_goal
+@every_attack_and_goal
 def test_a_batch_is_its_images_one_by_one(name, kind):
     """Neighbours do not matter, neither those that finish early and leave the batch nor those that stay."""
     model, x, goal, options = prepare(name, kind)
@@ -74,7 +73,7 @@ def test_a_batch_is_its_images_one_by_one(name, kind):
 @every_attack
 @every_model
 def test_permuting_the_batch_permutes_the_result(name, model_name):
-    model, x, goal, options = prepare(name, "labels", model_name)
+    model, x, goal, options = prepare(name, model_name=model_name)
     order = torch.tensor([4, 2, 0, 5, 1, 3])
     straight = ALL[name](model, x, goal, **options)
     permuted = ALL[name](model, x[order], goal[order], **sliced(options, order))
@@ -100,8 +99,7 @@ class Watched(nn.Module):
         self.backwards += len(gradient)
 
 
-@every_attack
-@every_goal
+@every_attack_and_goal
 def test_passes_are_counted_as_they_are_made(name, kind):
     model, x, goal, options = prepare(name, kind)
     watched = Watched(model)
@@ -158,8 +156,7 @@ def test_single_precision_stays_single(name):
     assert result.reached.float().mean() >= 0.5
 
 
-@every_attack
-@every_goal
+@every_attack_and_goal
 def test_an_empty_batch_gives_an_empty_result(name, kind):
     model, x, goal, options = prepare(name, kind)
     result = ALL[name](model, x[:0], goal[:0], **sliced(options, slice(0, 0)))
@@ -187,7 +184,7 @@ BAD_INPUT = {
     "images are torch.uint8": lambda m, x, g: (m, (x * 255).byte(), g),
     "goal speaks of 5 images": lambda m, x, g: (m, x, g[:5]),
     "training mode": lambda m, x, g: (Altered(m, nn.Identity()).train(), x, g),
-    "has 4 columns": lambda m, x, g: (m, x, LabelVector(g.target[:, :4])),
+    "has 4 columns": lambda m, x, g: (m, x, narrowed(g)),
     "carry no gradient": lambda m, x, g: (Altered(m, torch.Tensor.detach), x, g),
     "must give logits": lambda m, x, g: (Altered(m, torch.Tensor.flatten), x, g),
 }

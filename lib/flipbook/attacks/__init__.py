@@ -20,6 +20,7 @@ from flipbook.attacks.sapf_gs import sapf_gs
 from flipbook.attacks.sapf_vi import sapf_vi
 from flipbook.attacks.sparsefool import sparsefool
 from flipbook.attacks.strattack import strattack
+from flipbook.attacks.tkml import tkml
 
 ALL = {
     attack.__name__: attack
@@ -44,6 +45,7 @@ ALL = {
         sapf_vi,
         sparsefool,
         strattack,
+        tkml,
     )
 }
 

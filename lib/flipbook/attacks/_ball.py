@@ -1,0 +1,153 @@
+"""The engine of the top-k attacks: first-order steps on one objective, within an L2 ball around the image.
+
+MASW's comparison (section V-A) gives all methods the same loop and lets them differ in objective and step.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from flipbook.attacks._batch import batch_view, l2_norm
+from flipbook.attacks._record import Record
+from flipbook.checks import check_inputs, check_positive
+from flipbook.goals import Goal
+from flipbook.passes import Counted
+from flipbook.perturbed import Perturbed
+
+# Goal and logits (n, C) to what is descended (n,) and to quantities (n,) for the trace; indexed by image like a goal.
+Objective = Callable[[Goal, Tensor], tuple[Tensor, dict[str, Tensor]]]
+# Perturbation and gradient (n, channels, H, W), both free to be overwritten, to the next perturbation; indexed too.
+Step = Callable[[Tensor, Tensor], Tensor]
+
+
+@dataclass(frozen=True)
+class Plain:
+    """δ <- δ - rate g."""
+
+    rate: float
+
+    def __call__(self, δ: Tensor, g: Tensor) -> Tensor:
+        """Take one step."""
+        return δ.sub_(g, alpha=self.rate)
+
+    def __getitem__(self, index: Tensor) -> "Plain":
+        return self
+
+
+@dataclass(frozen=True)
+class Signs:
+    """δ <- δ - size sign(g)."""
+
+    size: float
+
+    def __call__(self, δ: Tensor, g: Tensor) -> Tensor:
+        """Take one step."""
+        return δ.sub_(g.sign_(), alpha=self.size)
+
+    def __getitem__(self, index: Tensor) -> "Signs":
+        return self
+
+
+@dataclass(frozen=True)
+class Loss:
+    """An objective without a state of its own: a function of the goal and the logits."""
+
+    function: Callable[[Goal, Tensor], Tensor]
+
+    def __call__(self, goal: Goal, logits: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """Return the loss (n,), under the name "loss" too."""
+        value = self.function(goal, logits)
+        return value, {"loss": value.detach()}
+
+    def __getitem__(self, index: Tensor) -> "Loss":
+        return self
+
+
+def descend(
+    model,
+    images: Tensor,
+    goal: Goal,
+    objective: Callable[[Tensor], Objective],
+    step: Callable[[Tensor], Step],
+    *,
+    radius: float,
+    max_iterations: int,
+    leave: bool = True,
+    trace: tuple[str, ...] = (),
+) -> Perturbed:
+    """Repeat: step, project onto the ball of this radius, clip to [0, 1].
+
+    Parameters
+    ----------
+    model : callable
+        Images (N, channels, H, W) to logits (N, C), in eval mode.
+    images : Tensor (N, channels, H, W)
+        In [0, 1].
+    goal : Goal
+        Decides success; its `distance` decides which attempt of a failure is kept.
+    objective, step : callable
+        Images at work (n, channels, H, W) to the objective and the step, each with a state for these images.
+    radius : float
+        τ, largest L2 norm of a perturbation, in [0, 1] units; may be infinite.
+    max_iterations : int
+        T.
+    leave : bool
+        Whether an image leaves at its first success; else it goes on, and its smallest success counts.
+    trace : tuple of str
+        Quantities of the objective to keep, (N, T + 1) each, NaN where an image had left.
+
+    Returns
+    -------
+    Perturbed
+        `iterations` is the number of steps made. Passes: 1 forward to look at the clean images, 1 forward and 1
+        backward a step, 1 forward to look at the last one. An image that leaves has made the backward pass of its
+        last iterate too.
+
+    Raises
+    ------
+    ValueError
+        For inputs that `check_inputs` refuses and hyper-parameters out of range.
+    """
+    check_inputs(model, images, goal)
+    check_positive(radius=radius, max_iterations=max_iterations)
+    net = Counted(model, images)
+    record = Record(net, images, goal)
+    kept = {name: images.new_full((len(images), max_iterations + 1), torch.nan) for name in trace}
+    goal, x0 = goal[record.rows], images[record.rows].detach()
+    objective, step = objective(x0), step(x0)
+    δ = torch.zeros_like(x0)
+    for v in range(max_iterations + 1):
+        if not len(δ):
+            break
+        x = (x0 + δ).clamp_(0, 1)
+        torch.sub(x, x0, out=δ)
+        last = v == max_iterations
+        with torch.set_grad_enabled(not last):
+            x.requires_grad_(not last)
+            logits = net(x)
+            value, quantities = objective(goal, logits)
+        for name, values in kept.items():
+            values[record.rows, v] = quantities[name].to(values)
+        distance = goal.distance(logits.detach())
+        record.update(x.detach(), distance, l2_norm(δ), v, 2 * v + 2)
+        if last:
+            break
+        (g,) = torch.autograd.grad(value, x, torch.ones_like(value))
+        δ = into_ball(step(δ, g), radius)
+        # Asking who is done waits for the device, but saves each image that leaves its next passes.
+        if leave and len(stays := (distance > 0).nonzero().flatten()) < len(δ):
+            record.keep(stays)
+            goal, x0, δ, objective, step = (each[stays] for each in (goal, x0, δ, objective, step))
+    result = record.result()
+    result.trace = kept
+    return result
+
+
+def into_ball(δ: Tensor, radius: float) -> Tensor:
+    """Scale perturbations (n, channels, H, W) beyond the radius back to it, in place; clipping to [0, 1] shortens."""
+    if radius == torch.inf:
+        return δ
+    scale = radius / l2_norm(δ).clamp(min=radius)
+    return δ.mul_(batch_view(scale, δ))
