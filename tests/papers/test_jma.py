@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from flipbook import datasets, victims
+from flipbook import attacks, datasets, experiment, victims
 from flipbook.papers import jma as paper
 from flipbook.report import reported
 
@@ -21,10 +21,10 @@ def code_scene():
 
 
 @pytest.mark.parametrize("artefact", TABLES)
-def test_every_printed_row_becomes_a_trial_or_waits(artefact, code_scene):
+def test_every_printed_row_becomes_a_trial(artefact, code_scene):
     printed = reported(f"jma/{artefact}")
     trials = paper.trials(printed, code_scene, paper.Size(4, 10**9, 10**9))
-    made = {(trial.method, trial.parameters) for trial in trials} | {(name, "300") for name in paper.PENDING}
+    made = {(trial.method, trial.parameters) for trial in trials}
     assert made >= set(zip(printed["method"], printed["parameters"], strict=True))
     assert len(trials) == len({(trial.method, trial.parameters) for trial in trials})
 
@@ -38,6 +38,19 @@ def test_hyper_parameters_are_the_printed_ones(code_scene):
     expected = {"initial_weight": 1e-4, "search_steps": 10, "max_iterations": 500}
     assert trials["C&W", "(1e-4, 10, 500)"].hyper == expected
     assert trials["MLA-LP", "1000"].hyper == {"max_iterations": 1000}
+
+
+def test_semantic_rows_have_the_gmla_bound_and_ours_name_their_own(labels_scene):
+    trials = paper.trials(reported("jma/table-08"), labels_scene, paper.Size(4, 10_000, 200))
+    (printed,) = (trial for trial in trials if trial.method == "SemA-ML")
+    assert (printed.parameters, printed.attack) == ("300", attacks.gmla)
+    assert printed.hyper == {"bound": 0.01, "max_iterations": 300}
+    own = paper.sema_trial(3, bound=0.02)
+    assert own.parameters == "3, ε = 0.02"
+    rows = experiment.grid(
+        [own], labels_scene.model, labels_scene.chosen.images, labels_scene.goal, store=False, progress=False
+    )
+    assert 0.01 < rows["linf"].max() <= 0.02 + 1e-6
 
 
 def test_limits_leave_long_rows_out_and_say_so(labels_scene):

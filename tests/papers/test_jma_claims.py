@@ -104,10 +104,52 @@ def test_success_rates():
     assert verdict(jma_claims.clearly_ahead, ours, "C&W", 0.2) == [False]
 
 
-@pytest.mark.parametrize(("asr", "basr", "holds"), [(0.0, 0.75, True), (0.3, 0.75, False), (0.0, 0.9, False)])
+@pytest.mark.parametrize(
+    ("asr", "basr", "holds"), [(0.0, 0.75, [True, True]), (0.3, 0.75, [False, True]), (0.0, 0.9, [True, False])]
+)
 def test_helpless(asr, basr, holds):
-    ours = pd.DataFrame({"method": ["MLA-LP"], "asr": [asr], "basr": [basr], "do_nothing_basr": [0.75]})
-    assert verdict(jma_claims.helpless, ours, "MLA-LP") == [holds]
+    ours = semantic_rows(asr, 1.0).assign(basr=[basr, 1.0], do_nothing_basr=0.75)
+    assert verdict(jma_claims.helpless, ours, "SemA-ML") == holds
+
+
+def semantic_rows(printed, wider):
+    """SemA-ML's printed row and a row of ours with a larger ε, by their success rates."""
+    return pd.DataFrame({"method": "SemA-ML", "parameters": ["300", "300, ε = 0.05"], "asr": [printed, wider]})
+
+
+@pytest.mark.parametrize(("printed", "wider", "holds"), [(0, 1, True), (0, 0.25, None), (0.25, 0.25, False)])
+def test_a_wider_bound_against_the_printed_row(printed, wider, holds):
+    claims = Claims()
+    jma_claims.bound_decides(claims, semantic_rows(printed, wider), "digits")
+    (claim,) = claims
+    assert (claim.holds, claim.place) == (holds, "not in the paper: digits")
+    assert "ε = 0.05" in claim.text
+
+
+def test_only_the_printed_row_begins_to_succeed():
+    assert verdict(jma_claims.begins, semantic_rows(0, 1), "SemA-ML") == [False]
+    assert verdict(jma_claims.begins, semantic_rows(0.1, 1), "SemA-ML") == [True]
+
+
+def test_consistent_targets_are_reached_more_often():
+    random = pd.DataFrame({"reached": [False, False, False, True]})
+    for reached, holds in (([True] * 3 + [False], True), ([True, False, False, False], False)):
+        claims = Claims()
+        jma_claims.consistency_helps(claims, pd.DataFrame({"reached": reached}), random, "They help", "Table XIV")
+        assert [claim.holds for claim in claims] == [holds]
+
+
+def test_ahead_of_the_printed_row_only():
+    ours = pd.concat([pd.DataFrame({"method": ["JMA"], "parameters": ["a"], "asr": [1.0]}), semantic_rows(0, 1)])
+    assert verdict(jma_claims.clearly_ahead, ours, "SemA-ML", 0.5) == [True]
+
+
+@pytest.mark.parametrize(("added", "holds"), [(False, None), (True, True)])
+def test_distortion_against_rows_that_we_added(added, holds):
+    table = rows(
+        JMA=[("(0.1, 200)", [6, 7, 8], 1.0)], SemA_ML=[("300", [None] * 3, 1.0), ("300, ε = 0.05", [2, 2, 2], 9.0)]
+    )
+    assert verdict(jma_claims.less_distortion, table, "SemA-ML", added=added) == [holds]
 
 
 def test_released_and_margin_rows_are_compared_on_their_own():

@@ -38,19 +38,19 @@ def ours():
 
 
 def test_rows_are_joined_marked_and_kept_in_printed_order(ours, printed):
-    table = beside(ours, printed, pending={"SemA-ML": "comes with GMLA"}).frame
+    table = beside(ours, printed).frame
     assert table["parameters"].tolist() == ["(0.1, 200)", "(1, 200)", "(0.3, 200)", "(0.01, 1000)", "300"]
-    assert table["status"].tolist() == ["not run", "done", "added", "done", "pending"]
+    assert table["status"].tolist() == ["not run", "done", "added", "done", "not run"]
     assert table["paper_mse"].tolist() == ["2.6e-6", "3.3e-5", "", "", "8.02e-5"]
     assert table["ours_asr"].tolist()[1:4] == [0.955, 1.0, 0.0]
-    assert table["note"][4] == "no <n_bs> printed | pending: comes with GMLA"
+    assert table["note"][4] == "no <n_bs> printed | not run in this profile"
     assert "ours_ssim" not in table
     assert "passes" in table
     assert "seconds_median" not in table
 
 
 def test_the_page_shows_both_sides_marks_and_notes(ours, printed):
-    table = beside(ours, printed, pending={"SemA-ML": "comes with GMLA"}, caption="A & B")
+    table = beside(ours, printed, not_run="too long", caption="A & B")
     html = table.html("x")
     assert "A &amp; B" in html
     assert "1.2e-6" in html
@@ -58,14 +58,14 @@ def test_the_page_shows_both_sides_marks_and_notes(ours, printed):
     assert "ML-C&amp;W" in html
     assert "no &lt;n_bs&gt; printed" in html
     assert "<n_bs>" not in html
-    assert html.count("<li>") == 5  # not run, doubtful, added, n_bs, pending: each once
-    assert "pending" in table.view["ASR", "ours"].tolist()
-    assert table.view["ASR", "ours"].tolist()[0] == "not run"
+    assert html.count("<li>") == 4  # too long, doubtful, added, n_bs: each once
+    assert "too long" in table.notes
+    assert [i for i, text in enumerate(table.view["ASR", "ours"]) if text == "not run"] == [0, 4]
     assert table.view["MSE", "ours"].tolist()[3] == "–"  # no success, no mean
     assert table.view["", "attack"].tolist() == ["JMA", "", "", "ML-C&amp;W", "SemA-ML"]
     assert "doubtful" in table.classes["ASR", "paper"][1]
     assert ("SSIM", "paper") not in table.view
-    assert table.html("x") == beside(ours, printed, pending={"SemA-ML": "comes with GMLA"}, caption="A & B").html("x")
+    assert table.html("x") == beside(ours, printed, not_run="too long", caption="A & B").html("x")
 
 
 def test_panels_keep_equal_settings_apart(ours, printed):

@@ -33,7 +33,7 @@ HEADINGS = {
 }
 COLUMNS = ("asr", "basr", "mse", "ssim", "mean_iterations", "time_s")
 EXTRA = ("do_nothing_basr", "first_success", "passes", "seconds_median")
-DONE, PENDING, NOT_RUN, ADDED = "done", "pending", "not run", "added"
+DONE, NOT_RUN, ADDED = "done", "not run", "added"
 
 # Colours come from the page around the table, so that it reads in light and dark notebooks alike.
 STYLES = [
@@ -60,7 +60,7 @@ class Table:
     ----------
     frame : DataFrame
         One line per row; of `beside`: the joining columns, `paper_<column>` as printed, `ours_<column>`, extra columns,
-        `status` ("done", "pending", "not run", "added") and `note`.
+        `status` ("done", "not run", "added") and `note`.
     view : DataFrame
         What is shown: texts (already escaped), columns of two levels.
     classes : DataFrame
@@ -99,7 +99,6 @@ def beside(
     on: Sequence[str] = ("method", "parameters"),
     columns: Sequence[str] = COLUMNS,
     extra: Sequence[str] = EXTRA,
-    pending: dict[str, str] | None = None,
     not_run: str = "not run in this profile",
     caption: str = "",
 ) -> Table:
@@ -118,8 +117,6 @@ def beside(
         Measures shown twice; one that neither side has is left out.
     extra : sequence of str
         Measures that only we have; one that `ours` lacks is left out.
-    pending : dict of str to str, optional
-        Methods that cannot be run yet, with the reason.
     not_run : str
         Footnote of printed rows that this profile leaves out.
     caption : str
@@ -129,11 +126,11 @@ def beside(
     ValueError
         When a joining column is missing on either side, or a combination occurs twice in `ours`.
     """
-    on, pending = list(on), pending or {}
+    on = list(on)
     _check(ours, reported, on)
     columns = [name for name in columns if name in ours or (name in reported and (reported[name] != "").any())]
     extra = [name for name in extra if name in ours]
-    lines = _printed_lines(ours, reported, on, columns, extra, pending, not_run)
+    lines = _printed_lines(ours, reported, on, columns, extra, not_run)
     for line in _own_lines(ours, reported, on, columns, extra):
         lines.insert(_place(lines, line, on), line)
     frame = pd.DataFrame(lines)
@@ -163,7 +160,7 @@ def _check(ours: pd.DataFrame, reported: pd.DataFrame, on: list[str]) -> None:
         raise ValueError(f"ours: {tuple(twice.iloc[0][on])} occurs twice; summarise by {', '.join(on)}")
 
 
-def _printed_lines(ours, reported, on, columns, extra, pending, not_run) -> list[dict]:
+def _printed_lines(ours, reported, on, columns, extra, not_run) -> list[dict]:
     """One line per printed row, in printed order."""
     mine = {tuple(line[on]): line for _, line in ours.iterrows()}
     lines = []
@@ -176,9 +173,8 @@ def _printed_lines(ours, reported, on, columns, extra, pending, not_run) -> list
             line |= _our_values(own, columns, extra) | {"status": DONE}
             notes += _notes(own)
         else:
-            reason = pending.get(row.get("method"))
-            line["status"] = PENDING if reason else NOT_RUN
-            notes.append(f"{PENDING}: {reason}" if reason else not_run)
+            line["status"] = NOT_RUN
+            notes.append(not_run)
         lines.append(line | {"notes": notes, "doubtful": any("DOUBTFUL" in note for note in _notes(row))})
     return lines
 
@@ -247,11 +243,11 @@ def _our_cells(frame: pd.DataFrame, source: str, column: str) -> tuple[list[str]
 
 
 def _say_in_first_column(frame: pd.DataFrame, view: dict, classes: dict) -> None:
-    """Write "pending" or "not run" where our first number would stand."""
+    """Write "not run" where our first number would stand."""
     first = next((key for key in view if key[1] == "ours"), None)
     if first:
         for i, status in enumerate(frame["status"]):
-            if status in (PENDING, NOT_RUN):
+            if status == NOT_RUN:
                 view[first][i], classes[first][i] = status, "word"
 
 
