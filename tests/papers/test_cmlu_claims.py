@@ -59,9 +59,9 @@ def test_near(beta, expected):
 
 @pytest.mark.parametrize(
     ("mine", "expected"),
-    [([49.5] * 4, True), ([90.0] * 4, True), ([40.0] * 4, False), ([48.5] * 4, None), ([10, 80, 20, 70], None)],
+    [([48.5] * 4, True), ([90.0] * 4, True), ([40.0] * 4, False), ([10, 80, 20, 70], None), ([90, 30, 80, 30], None)],
 )
-def test_not_lower_forgives_half_of_the_margin(mine, expected):
+def test_not_lower_forgives_the_margin_but_not_uneven_sets(mine, expected):
     table = rows(Or_C=mine, Or_S=[50.0] * 4)
     assert verdict(cmlu_claims.not_lower, table, "Or-C", "Or-S", 2, "here") is expected
 
@@ -130,3 +130,27 @@ def test_both_off_looks_at_the_sum_alone(oracle, beta, images, expected):
                 line = {"method": method, "omega": (0, k), "perturbation": perturbation}
                 lines.append(line | {"images": images, "both": value})
     assert verdict(cmlu_claims.both_off, pd.DataFrame(lines), "here") is expected
+
+
+@pytest.mark.parametrize(
+    ("beta", "oracle", "expected"),
+    [
+        ([2, 4, 6], [2, 6, 14], True),
+        ([2, 4, 7], [2, 6, 16], False),  # not in proportion
+        ([2, 4, 6], [2, 4, 6], False),  # the Oracle no worse
+    ],
+)
+def test_linear(beta, oracle, expected):
+    lines = [
+        {"method": method, "labels": count, "passes": made}
+        for method, curve in (("CMLU_beta", beta), ("Oracle", oracle))
+        for count, made in enumerate(curve, 1)
+    ]
+    assert verdict(cmlu_claims.linear, pd.DataFrame(lines), "here") is expected
+
+
+def test_sets_that_are_too_rare_give_no_verdict_and_others_must_be_attacked():
+    counts = pd.DataFrame({"size": [4, 5, 10], "images": [90, 20, 9], "most": [30, 9, 2]})
+    assert verdict(cmlu_claims.too_rare, counts, 5, "many", "here", 8) is None
+    with pytest.raises(ValueError, match="more than 4 labels has 9 images"):
+        verdict(cmlu_claims.too_rare, counts, 4, "many", "here", 8)

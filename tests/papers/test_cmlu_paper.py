@@ -1,5 +1,6 @@
 """Scenes, the shared store of what was trained, and what is counted, on the smallest pictogram victim."""
 
+import pandas as pd
 import pytest
 import torch
 
@@ -96,7 +97,7 @@ def test_passes_grow_with_sets_for_the_oracle_and_with_labels_for_cmlu(scene):
     oracle = means[means["method"] == "Oracle"]
     assert oracle["passes"].tolist() == [once * len(omegas) for omegas in scene.omegas.values()]
     assert set(means[means["method"] == "CMLU_beta"]["passes"]) == {once * len(scene.labels)}
-    assert means.groupby("method")["per_image"].first().to_dict() == {"Oracle": 2, "CMLU_beta": 2, "CMLU_alpha": 6}
+    assert means.groupby("method")["per_image"].first().to_dict() == {"Oracle": 2, "CMLU_beta": 2, "CMLU_alpha": 4}
     served = paper.cumulated(rows)
     assert served[served["method"] == "Oracle"]["passes"].tolist() == oracle["passes"].cumsum().tolist()
     assert set(served[served["method"] == "CMLU_beta"]["passes"]) == {once * len(scene.labels)}
@@ -107,6 +108,34 @@ def test_rates_are_those_of_evaluate(scene):
     table = universal.evaluate(paper.learn(scene, "CMLU_beta"), scene.test, scene.all_omegas(), progress=False)
     assert rows["hidden"].tolist() == table["hidden"].tolist()
     assert set(rows["dataset"]) == {"VOC 2012"}
+
+
+def test_rates_are_counted_once_for_each_vector_and_set(scene):
+    first = paper.rates(scene, ["Oracle"])
+    before = scene.test.net.forwards
+    pd.testing.assert_frame_equal(paper.rates(scene, ["Oracle"]), first)
+    singles = paper.rates(scene, ["Or-S"])  # sums of one vector are the Oracle's
+    assert singles[singles["size"] == 1]["hidden"].tolist() == first[first["size"] == 1]["hidden"].tolist()
+    sums = scene.test.net.forwards - before
+    assert sums == singles[singles["size"] > 1]["images"].sum()
+
+
+def test_passes_of_an_epoch_against_the_number_of_labels(scene):
+    growth = paper.growth(scene, images=2)
+    beta, oracle = (growth[growth["method"] == method] for method in ("CMLU_beta", "Oracle"))
+    assert beta["passes"].tolist() == [2, 4]
+    both = len(scene.train.containing(scene.labels)) > 0
+    assert oracle["vectors"].tolist() == [1, 2 + both]
+    assert oracle["passes"].tolist() == [2, 2 * (2 + both)]
+
+
+def test_occurrences_count_images_and_the_most_frequent_set():
+    class Few:
+        present = torch.tensor([[1, 1, 1, 0], [1, 1, 0, 0], [0, 1, 0, 1], [0, 0, 0, 0]], dtype=torch.bool)
+
+    counts = paper.occurrences(Few, [1, 2, 3, 4])
+    assert counts["images"].tolist() == [3, 3, 1, 0]
+    assert counts["most"].tolist() == [3, 2, 1, 0]
 
 
 def test_the_sum_off_counts_agree_with_rates(scene):

@@ -6,6 +6,7 @@ import math
 STYLES = {
     "images": 0,
     "pairs": 0,
+    "sets": 0,
     "l0": 0,
     "asr": 2,
     "asr_8bit": 2,

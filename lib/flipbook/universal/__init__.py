@@ -7,6 +7,13 @@
 An image used for the target set Ω is one that the model predicts to contain all of Ω; the attack turns Ω off and keeps
 every other prediction. Source: Mahmood and Elhamifar, Compositional Targeted Multi-Label Universal Perturbations,
 CVPR 2025, and the baselines compared there.
+
+    z = universal_top_k(model, images, present, 3, inner_attack("masw"), hide=True, radius=5.0)
+    table = evaluate_top_k(z, model, other_images, their_labels)        # ASR, SASR, LFR, SAC and norms
+
+makes one perturbation that takes the true labels of all images out of their first k: Su, Wu and Zhu, Multi-label
+Adversarial Attack with New Measures and Self-paced Constraint Weighting, and the baselines compared there;
+`inner_attack` is in `flipbook.universal.inner`.
 """
 
 from flipbook.universal.basis import Basis, Mixture, PerSet
@@ -20,6 +27,8 @@ from flipbook.universal.plane import plane
 from flipbook.universal.pool import Pool
 from flipbook.universal.sga import sga
 from flipbook.universal.storing import load, save
+from flipbook.universal.top_k import TopKUniversal, universal_top_k
+from flipbook.universal.top_k_evaluation import evaluate_top_k
 from flipbook.universal.training import Training
 
 __all__ = [
@@ -27,12 +36,14 @@ __all__ = [
     "Mixture",
     "PerSet",
     "Pool",
+    "TopKUniversal",
     "Training",
     "choose_labels",
     "choose_sets",
     "cmlu_alpha",
     "cmlu_beta",
     "evaluate",
+    "evaluate_top_k",
     "load",
     "nag",
     "or_c",
@@ -42,4 +53,5 @@ __all__ = [
     "save",
     "sga",
     "summarise",
+    "universal_top_k",
 ]

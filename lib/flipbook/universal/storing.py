@@ -14,27 +14,30 @@ from flipbook.universal.basis import Basis, Mixture, PerSet, Universal
 from flipbook.universal.generator import Generator
 from flipbook.universal.nag import Generated
 from flipbook.universal.pool import Pool
+from flipbook.universal.top_k import TopKUniversal
 
 KEY = "flipbook universal"
 
 
-def save(universal: Universal, path: Path | str) -> None:
+def save(universal: Universal | TopKUniversal, path: Path | str) -> None:
     """Write what a method returned; the file appears whole or not at all."""
     tensors, about = _taken_apart(universal)
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    about |= {"kind": type(universal).__name__, "method": universal.method, "epsilon": universal.epsilon}
-    about |= {"names": universal.names, "record": universal.record, "digest": fingerprint.digest(tensors)}
+    about |= {"kind": type(universal).__name__, "method": universal.method, "record": universal.record}
+    about |= {"digest": fingerprint.digest(tensors)}
+    if isinstance(universal, Universal):
+        about |= {"epsilon": universal.epsilon, "names": universal.names}
     write_whole({Path(path): to_bytes(tensors, {KEY: json.dumps(about, ensure_ascii=False)})})
 
 
-def load(path: Path | str, pool: Pool | None = None) -> Universal:
+def load(path: Path | str, pool: Pool | None = None) -> Universal | TopKUniversal:
     """Read a file of `save`, onto the pool's device if one is given.
 
     Parameters
     ----------
     path : Path or str
     pool : Pool, optional
-        Must have the same label names and image shape.
+        Must have the same image shape and, but for top-k perturbations, which know of no names, label names.
 
     Raises
     ------
@@ -51,7 +54,7 @@ def load(path: Path | str, pool: Pool | None = None) -> Universal:
         universal = _put_together(about, tensors, pool.device if pool else torch.device("cpu"))
     except (KeyError, TypeError, RuntimeError) as error:
         raise ValueError(f"{path} lacks what a {about.get('kind')} needs ({error}): train and save it again") from None
-    if pool and universal.names != pool.names:
+    if pool and isinstance(universal, Universal) and universal.names != pool.names:
         raise ValueError(f"{path} is for other labels than the pool's: {_difference(universal.names, pool.names)}")
     shape = _image_shape(universal)
     if pool and shape != pool.shape:
@@ -70,9 +73,12 @@ def _read(path: Path) -> tuple[dict[str, Tensor], dict]:
         raise ValueError(f"{path} is no universal of this library: give a file that was written by save")
     if fingerprint.digest(tensors) != about.get("digest"):
         raise ValueError(f"{path} is damaged (its tensors have changed): train the universal and save it again")
-    vectors, ε = tensors.get("vectors"), about["epsilon"]
+    vectors, ε = tensors.get("vectors"), about.get("epsilon")
     if vectors is not None and not (vectors.abs() <= torch.tensor(ε, dtype=vectors.dtype)).all():
         raise ValueError(f"{path} has vectors beyond epsilon = {ε}: train the universal and save it again")
+    z, radius = tensors.get("perturbation"), about.get("radius")
+    if z is not None and not z.double().norm() <= radius:
+        raise ValueError(f"{path} has a perturbation beyond radius = {radius}: train the universal and save it again")
     return tensors, about
 
 
@@ -90,12 +96,18 @@ def _taken_apart(universal: Universal) -> tuple[dict[str, Tensor], dict]:
             net = universal.generator
             about = {"labels": universal.labels, "noise": universal.noise, "seed": universal.seed}
             return net.state_dict(), about | {"shape": _image_shape(universal), "width": net.start[0]}
+        case TopKUniversal():
+            about = {"radius": universal.radius, "k": universal.k, "trace": universal.trace}
+            return {"perturbation": universal.perturbation}, about
     raise ValueError(f"universal is a {type(universal).__name__}: give what a method returned")
 
 
-def _put_together(about: dict, tensors: dict[str, Tensor], device: torch.device) -> Universal:
+def _put_together(about: dict, tensors: dict[str, Tensor], device: torch.device) -> Universal | TopKUniversal:
     tensors = {name: tensor.to(device) for name, tensor in tensors.items()}
-    names, ε, method, record = tuple(about["names"]), about["epsilon"], about["method"], about["record"]
+    method, record = about["method"], about["record"]
+    if about["kind"] == "TopKUniversal":
+        return TopKUniversal(tensors["perturbation"], about["radius"], about["k"], method, about["trace"], record)
+    names, ε = tuple(about["names"]), about["epsilon"]
     omegas = tuple(map(tuple, about.get("omegas", ())))
     labels = tuple(about.get("labels", ()))
     match about["kind"]:
@@ -121,9 +133,11 @@ def _rows(tensors: dict[str, Tensor], name: str, rows: tuple) -> Tensor:
     return tensors[name]
 
 
-def _image_shape(universal: Universal) -> tuple[int, ...]:
+def _image_shape(universal: Universal | TopKUniversal) -> tuple[int, ...]:
     if isinstance(universal, Generated):
         return (universal.generator.body[-2].out_channels, *universal.generator.sides)
+    if isinstance(universal, TopKUniversal):
+        return tuple(universal.perturbation.shape[1:])
     vectors = universal.basis.vectors if isinstance(universal, Mixture) else universal.vectors
     return tuple(vectors.shape[1:])
 
