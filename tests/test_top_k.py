@@ -84,10 +84,23 @@ def test_margins_by_hand():
     assert TopKExcludes(Y, 1, keep=keep).margins(z).tolist() == [[-1, 1, INF, INF, INF, INF, 2, 1]]
     goal = TopKEquals(marks(4, 2, 3), Y, 2, hide=True)
     assert goal.margins(z).tolist() == [[-4, -2, -1, -4, -3, -1, INF, INF]]
-    assert goal.distance(z).tolist() == [6 + 8]
-    assert goal.ranking.distance(z).tolist() == [4]
+    assert goal.distance(z).tolist() == [4 * 5 + 2]
+    assert goal.ranking.distance(z).tolist() == [4 * 5 + 2]
     assert goal.bitwise().signs.tolist() == [[-1, -1, 1, 1]]
     assert goal.ranking.margins(z).tolist() == [[-4, -2, -1, -4]]
+
+
+def test_distance_puts_the_ranking_before_the_sides():
+    """Sides break ties of the ranking even if the goal does not ask for them."""
+    Y = marks(4, 0, 1)
+    logits = ([[9.0, 8, -2, -1]], [[-1.0, 8, -2, -3]], [[-1.0, -2, -4, -3]], [[1.0, -4, 2, -3]], [[-3.0, -4, 2, -1]])
+    ranked_only, hidden = (
+        [int(TopKExcludes(Y, 2, hide=hide).distance(torch.tensor(z))) for z in logits] for hide in (0, 1)
+    )
+    assert ranked_only == [2 * 5 + 2, 2 * 5 + 1, 2 * 5, 1 * 5 + 1, 0]
+    assert hidden == ranked_only
+    assert TopKExcludes(Y, 1).distance(torch.tensor([[1.0, -2, 2, -3]])) == 0
+    assert TopKExcludes(Y, 1, hide=True).distance(torch.tensor([[1.0, -2, 2, -3]])) == 1
 
 
 @pytest.mark.parametrize(("top", "sasr"), [((1, 2, 3), 1 / 3), ((5, 6, 4), 2 / 3), ((1, 5, 6), 1.0)])

@@ -62,14 +62,18 @@ class _TopK(Goal):
         return (self.margins(logits) > 0).all(dim=1) & ~logits.isnan().any(dim=1)
 
     def distance(self, logits: Tensor) -> Tensor:
-        """How many requirements are not met, and 2 C more where the ranking is not reached.
+        """How far from the goal, as an order and not a count: 0 exactly where it is reached.
 
-        So attempts compare as the paper means them: complete success first, then the sides of the threshold.
+        Of two failures the one with fewer requirements on the ranking missed is nearer, then the one with fewer labels
+        on the wrong side of the threshold, Y on the positive one, whether the goal asks for sides or not: else an
+        attack that hides Y but leaves the ranking as it is would seem to have done nothing.
         """
-        missed = super().distance(logits)
-        if self._sides() is None:
-            return missed
-        return missed + 2 * logits.shape[1] * ~self.ranking.reached(logits)
+        width = logits.shape[1]
+        ranking = (self.ranking.margins(logits) <= 0).sum(dim=1)
+        sides = -self.present.to(torch.int8) if (asked := self._sides()) is None else asked
+        wrong = ((sides * logits <= 0) & (sides != 0)).sum(dim=1)
+        distance = torch.maximum(ranking * (width + 1) + wrong, torch.ones_like(wrong))
+        return torch.where(self.reached(logits), torch.zeros_like(distance), distance)
 
     def bitwise(self) -> Goal:
         """What a loss per label works on: Y absent, targets present, the rest free."""

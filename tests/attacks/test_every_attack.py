@@ -126,6 +126,11 @@ CHANGES = {
     "jma": [("step", 0.1), ("kappa", 0.3), ("search_steps", 2), ("max_iterations", 1)],
     "lots": [("step", 0.01), ("max_iterations", 2)],
     "mla_lp": [("max_iterations", 1), ("lowering", 0.4)],
+    "fgsm": [("radius", 0.5)],
+    "mi_fgsm": [("step", 0.03)],
+    "pgd": [("step", 0.01)],
+    "tkalc": [("beta", 2.0)],
+    "tkmia": [("momentum", 0.0), ("weight_decay", 1.0)],
 }
 
 

@@ -6,6 +6,7 @@ from torch import nn
 
 from flipbook.attacks.ml_deepfool import ml_deepfool
 from flipbook.goals import ClassTarget, HideLabels, LabelVector
+from flipbook.top_k import TopKEquals, TopKExcludes
 from tests.affine import Affine, SmallNet, mid_grey, random_affine
 from tests.attacks.cases import CODE
 
@@ -139,12 +140,102 @@ def test_chunks_change_nothing_but_the_memory():
         assert torch.equal(whole.backwards, parts.backwards)
 
 
+def ranked(z, targeted):
+    """The goal that the lowest two labels come first, or that the highest two do not."""
+    order = z.argsort(dim=1)
+    low, high = (torch.zeros_like(z).bool().scatter(1, order[:, i], True) for i in (slice(0, 2), slice(-2, None)))
+    return TopKEquals(low, high, 2) if targeted else TopKExcludes(high, 2)
+
+
+@pytest.mark.parametrize("targeted", [False, True])
+@pytest.mark.parametrize("scores", ["logit", "probability"])
+def test_a_ranking_is_worked_for_label_by_label(targeted, scores):
+    """One step of the pseudo-inverse with rows of Y, and of Y_t, towards the threshold; the others have none."""
+    model, x = random_affine(), mid_grey(4)
+    z = model(x)
+    goal = ranked(z, targeted)
+    own = goal.present | goal.target if targeted else goal.present
+    options = {"rows": "labels", "scores": scores, "margin": 0.0, "damping": 1e-12, "max_iterations": 1}
+    seen = Seen(model)
+    result = ml_deepfool(seen, x, goal, **options)
+    assert torch.equal(result.backwards, own.sum(dim=1))
+    for n in range(4):
+        W, q = model.W[own[n]], -z[n, own[n]]
+        if scores == "probability":
+            p = z[n, own[n]].sigmoid()
+            W, q = (p * (1 - p))[:, None] * W, 0.5 - p
+        torch.testing.assert_close((seen.x[-1][n] - x[n]).flatten(), torch.linalg.pinv(W) @ q, atol=1e-8, rtol=0)
+
+
+class Seen(nn.Module):
+    """Remembers the images that it was asked about."""
+
+    def __init__(self, model):
+        super().__init__()
+        self.model, self.x = model, []
+        self.eval()
+
+    def forward(self, x):
+        self.x.append(x.detach())
+        return self.model(x)
+
+
+def test_probabilities_make_a_step_sinh_z_long():
+    """(f - 1/2) / sigmoid'(z) = sinh z, with f the sigmoid."""
+    model, x = Seen(Affine(random_affine(outputs=1).W, torch.tensor([0.7])).eval()), mid_grey(3)
+    z = model(x)[:, 0]
+    options = {"scores": "probability", "margin": 0.0, "damping": 0.0, "max_iterations": 1}
+    ml_deepfool(model, x, LabelVector(z[:, None] < 0), **options)
+    length = (model.x[-1] - x).flatten(1).norm(dim=1)
+    torch.testing.assert_close(length, z.sinh().abs() / model.model.W.norm(), atol=1e-12, rtol=1e-9)
+
+
+def test_equality_draws_labels_back_to_the_threshold():
+    """A label of Y that is off already ends exactly on it, as one that was on; `violated` leaves it alone."""
+    model, x = Seen(random_affine()), mid_grey(1)
+    z = model(x)
+    on, off = int(z.argmax()), int(z.argmin())
+    goal = TopKExcludes(torch.zeros(1, 6).scatter(1, torch.tensor([[on, off]]), 1.0), 2)
+    options = {"rows": "labels", "margin": 0.0, "damping": 0.0, "max_iterations": 1}
+    ml_deepfool(model, x, goal, **options)
+    torch.testing.assert_close(model(model.x[-1])[0, [on, off]], torch.zeros(2).double(), atol=1e-12, rtol=0)
+    result = ml_deepfool(model, x, goal, mode="violated", **options)
+    assert int(result.backwards) == 1
+    assert model(model.x[-1])[0, off].abs() > 1e-3
+
+
+def test_the_ball_is_kept_to_and_nothing_else_changes_within_it():
+    model, x = random_affine(), mid_grey(4)
+    goal = LabelVector(model(x) < 0)
+    free = ml_deepfool(Seen(model), x, goal)
+    norms = (free.images - x).flatten(1).norm(dim=1)
+    wide = ml_deepfool(model, x, goal, radius=2 * float(norms.max()))
+    torch.testing.assert_close(wide.images, free.images, atol=1e-12, rtol=0)
+    seen = Seen(model)
+    ml_deepfool(seen, x, goal, radius=0.5 * float(norms.min()), max_iterations=1)
+    scaled = (free.images - x) * (0.5 * norms.min() / norms).view(-1, 1, 1, 1)
+    torch.testing.assert_close(seen.x[-1], x + scaled, atol=1e-9, rtol=0)
+
+
+def test_leaves_at_its_first_success_if_asked_to():
+    model, x = SmallNet(), mid_grey(4)
+    goal = LabelVector((model(x) > 0) ^ (torch.arange(6) == 1))
+    going_on, leaving = (ml_deepfool(model, x, goal, leave=leave) for leave in (False, True))
+    assert leaving.reached.all()
+    assert torch.equal(leaving.first_success, going_on.first_success)
+    assert torch.equal(leaving.first_success, leaving.forwards + leaving.backwards)
+    assert (leaving.first_success < going_on.forwards + going_on.backwards).any()
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
         ({"mode": "greedy"}, "mode is 'greedy'"),
-        ({"margin": 0}, "margin is 0"),
+        ({"margin": -0.1}, r"margin is -0\.1"),
         ({"bound": 0}, "bound is 0"),
+        ({"radius": 0}, "radius is 0"),
+        ({"rows": "label"}, "rows is 'label'"),
+        ({"scores": "p"}, "scores is 'p'"),
         ({"damping": -1}, "damping is -1"),
     ],
 )

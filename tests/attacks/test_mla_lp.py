@@ -8,6 +8,7 @@ from torch import nn
 
 from flipbook.attacks.mla_lp import mla_lp
 from flipbook.goals import ClassTarget, HideLabels, LabelVector
+from flipbook.top_k import TopKExcludes
 from tests.affine import Affine, SmallNet, mid_grey, random_affine
 
 
@@ -97,6 +98,44 @@ def test_free_labels_set_no_constraint():
     result = mla_lp(model, x, HideLabels(hidden), max_iterations=20)
     assert result.reached.all()
     assert torch.isfinite(result.images).all()
+
+
+def test_a_ranking_is_worked_for_label_by_label():
+    """The same programmes as for hiding Y, with p = sigmoid z; only the ranking decides when an image leaves."""
+    model, x = random_affine(), mid_grey(5)
+    present = torch.zeros(5, 6).bool().scatter(1, model(x).argsort(dim=1)[:, -2:], True)
+    seen = [Seen(model) for _ in range(2)]
+    for net, goal in zip(seen, (TopKExcludes(present, 2), HideLabels(present)), strict=True):
+        mla_lp(net, x, goal, max_iterations=1)
+    assert len(seen[0].x) == len(seen[1].x)
+    assert torch.equal(seen[0].x[-1], seen[1].x[-1])
+    assert not torch.equal(seen[0].x[-1], x)
+    result = mla_lp(model, x, TopKExcludes(present, 2))
+    assert (result.iterations[result.reached] * 8 + 1 == result.first_success[result.reached]).all()
+
+
+def test_the_rest_can_be_kept():
+    """Each label that the goal does not name gets a constraint: the programmes are those of the whole label vector."""
+    model, x = random_affine(), mid_grey(40)
+    before = model(x) > 0
+    present = torch.zeros(40, 6).bool().scatter(1, model(x).argmax(dim=1, keepdim=True), True)
+    x, before, present = (each[before.any(dim=1)] for each in (x, before, present))
+    free, kept = (mla_lp(model, x, HideLabels(present), rest=rest) for rest in ("free", "kept"))
+    side = 2.0 * before - 1
+    worst = [float((side * model(r.images))[~present].min()) for r in (free, kept)]
+    assert worst[0] < -0.02
+    assert worst[1] > -1e-3  # not 0: losses are convex, so that a linear programme falls short a little
+    seen = [Seen(model) for _ in range(3)]
+    mla_lp(seen[0], x, LabelVector(before & ~present), max_iterations=1, chunk=64)
+    mla_lp(seen[1], x, HideLabels(present), rest="kept", max_iterations=1, chunk=64)
+    mla_lp(seen[2], x, TopKExcludes(present, 2), rest="kept", max_iterations=1, chunk=64)
+    assert torch.equal(seen[0].x[-1], seen[1].x[-1])
+    there = TopKExcludes(present, 2).reached(model(x))
+    assert torch.equal(seen[0].x[-1][~there], seen[2].x[-1])
+    same = [mla_lp(model, x, LabelVector(before & ~present), rest=rest).images for rest in ("free", "kept")]
+    assert torch.equal(*same)
+    with pytest.raises(ValueError, match="rest is 'keep'"):
+        mla_lp(model, x, HideLabels(present), rest="keep")
 
 
 def test_chunks_change_nothing_but_the_memory():

@@ -12,9 +12,10 @@ from torch import Tensor
 from flipbook.attacks._batch import batch_view, l2_norm
 from flipbook.attacks._record import Record
 from flipbook.checks import check_inputs, check_positive
-from flipbook.goals import Goal
+from flipbook.goals import Goal, HideLabels
 from flipbook.passes import Counted
 from flipbook.perturbed import Perturbed
+from flipbook.top_k import TopKExcludes
 
 # Goal and logits (n, C) to what is descended (n,) and to quantities (n,) for the trace; indexed by image like a goal.
 Objective = Callable[[Goal, Tensor], tuple[Tensor, dict[str, Tensor]]]
@@ -74,7 +75,7 @@ def descend(
     *,
     radius: float,
     max_iterations: int,
-    leave: bool = True,
+    leave: bool | Callable[[Goal, Tensor], Tensor] = True,
     trace: tuple[str, ...] = (),
 ) -> Perturbed:
     """Repeat: step, project onto the ball of this radius, clip to [0, 1].
@@ -88,13 +89,14 @@ def descend(
     goal : Goal
         Decides success; its `distance` decides which attempt of a failure is kept.
     objective, step : callable
-        Images at work (n, channels, H, W) to the objective and the step, each with a state for these images.
+        All images (N, channels, H, W) to the objective and the step, each with a state for these images.
     radius : float
         τ, largest L2 norm of a perturbation, in [0, 1] units; may be infinite.
     max_iterations : int
         T.
-    leave : bool
-        Whether an image leaves at its first success; else it goes on, and its smallest success counts.
+    leave : bool or callable
+        Whether an image leaves at its first success; else it goes on, and its smallest success counts. A function of
+        the goal and the logits (n, C) says itself who leaves, (n,) of bool.
     trace : tuple of str
         Quantities of the objective to keep, (N, T + 1) each, NaN where an image had left.
 
@@ -116,7 +118,7 @@ def descend(
     record = Record(net, images, goal)
     kept = {name: images.new_full((len(images), max_iterations + 1), torch.nan) for name in trace}
     goal, x0 = goal[record.rows], images[record.rows].detach()
-    objective, step = objective(x0), step(x0)
+    objective, step = (make(images.detach())[record.rows] for make in (objective, step))
     δ = torch.zeros_like(x0)
     for v in range(max_iterations + 1):
         if not len(δ):
@@ -137,7 +139,8 @@ def descend(
         (g,) = torch.autograd.grad(value, x, torch.ones_like(value))
         δ = into_ball(step(δ, g), radius)
         # Asking who is done waits for the device, but saves each image that leaves its next passes.
-        if leave and len(stays := (distance > 0).nonzero().flatten()) < len(δ):
+        done = leave(goal, logits.detach()) if callable(leave) else distance == 0
+        if leave and len(stays := (~done).nonzero().flatten()) < len(δ):
             record.keep(stays)
             goal, x0, δ, objective, step = (each[stays] for each in (goal, x0, δ, objective, step))
     result = record.result()
@@ -151,3 +154,10 @@ def into_ball(δ: Tensor, radius: float) -> Tensor:
         return δ
     scale = radius / l2_norm(δ).clamp(min=radius)
     return δ.mul_(batch_view(scale, δ))
+
+
+def default_radius(goal: Goal, radius: float | None) -> float:
+    """Return the radius, or for None MASW's own: 5 where labels are only to go, 1 where some are to come."""
+    if radius is not None:
+        return radius
+    return 5.0 if isinstance(goal, TopKExcludes | HideLabels) else 1.0

@@ -3,6 +3,7 @@
 from torch import Tensor
 
 from flipbook.attacks._ball import Loss, Plain, descend
+from flipbook.attacks._self_paced import Pace, SelfPaced
 from flipbook.checks import check_positive
 from flipbook.goals import INF, Goal
 from flipbook.perturbed import Perturbed
@@ -14,6 +15,7 @@ def tkml(
     images: Tensor,
     goal: Goal,
     *,
+    weights: str = "none",
     radius: float | None = None,
     learning_rate: float = 0.0025,
     max_iterations: int = 300,
@@ -35,6 +37,8 @@ def tkml(
         In [0, 1].
     goal : Goal
         `TopKExcludes` (untargeted) or `TopKEquals` (targeted).
+    weights : {"none", "spw", "spl", "fixed", "hard"}
+        Self-paced weighting of the targeted hinges (MASW, Figure 8c), with MASW's settings; see `Pace`.
     radius : float, optional
         τ in [0, 1] units; by default 5 untargeted and 1 targeted (10 and 2 on the paper's [-1, 1]).
     learning_rate : float
@@ -44,7 +48,7 @@ def tkml(
     leave : bool, optional
         Whether an image leaves at its first success, by default if untargeted; else its smallest success counts.
     trace : tuple of str
-        "loss" keeps L, (N, T + 1).
+        "loss" keeps L, (N, T + 1); with weights also what `SelfPaced` offers, where "hinges" is L.
 
     Returns
     -------
@@ -64,12 +68,20 @@ def tkml(
     """
     check_top_k("tkml", goal)
     check_positive(learning_rate=learning_rate)
-    untargeted = isinstance(goal, TopKExcludes)
+    untargeted, pace = isinstance(goal, TopKExcludes), Pace(weights)
+    if untargeted and weights != "none":
+        raise ValueError(f"weights is {weights!r}: the untargeted loss is no sum of hinges, it must be 'none'")
+
+    def objective(images: Tensor):
+        if untargeted:
+            return Loss(untargeted_loss)
+        return SelfPaced(targeted_hinges, pace, images.new_ones(len(images), 1), pace.start(images))
+
     return descend(
         model,
         images,
         goal,
-        lambda _: Loss(untargeted_loss if untargeted else targeted_loss),
+        objective,
         lambda _: Plain(learning_rate),
         radius=(5.0 if untargeted else 1.0) if radius is None else radius,
         max_iterations=max_iterations,

@@ -1,0 +1,110 @@
+"""kFool: DeepFool's step for a ranking, from the top true label to the k others on top (Tursynbek et al., 2022)."""
+
+import torch
+from torch import Tensor
+
+from flipbook.attacks._batch import batch_view, l2_norm
+from flipbook.attacks._record import Record
+from flipbook.checks import check_inputs, check_positive
+from flipbook.goals import INF, Goal
+from flipbook.passes import Counted
+from flipbook.perturbed import Perturbed
+from flipbook.top_k import TopKExcludes
+
+
+def kfool(model, images: Tensor, goal: Goal, *, max_iterations: int = 300, overshoot: float = 0.0) -> Perturbed:
+    """Repeat x <- clip(x + (1 + overshoot) |a| W / |W|) until no true label is among the k with the largest logits.
+
+    With m the true label of largest logit, p_1 .. p_k the k other labels of largest logit, true ones too, and
+    d_i = ∇(z_{p_i} - z_m),
+
+        W = Σ d_i / |d_i|,      a = Σ (z_{p_i} - z_m) / |d_i|.
+
+    With k = 1 this is DeepFool's step to where m and the runner-up tie.
+
+    Parameters
+    ----------
+    model : callable
+        Images (N, channels, H, W) to logits (N, C), in eval mode.
+    images : Tensor (N, channels, H, W)
+        In [0, 1].
+    goal : Goal
+        `TopKExcludes`.
+    max_iterations : int
+        T.
+    overshoot : float
+        Share by which a step goes further; none in the comparisons. DeepFool itself takes 0.02: with k = 1 a step ends
+        on a tie, which only rounding breaks.
+
+    Returns
+    -------
+    Perturbed
+        No ball bounds the perturbation. `iterations` is the number of steps made. Passes: 1 forward to look at the
+        clean images, 1 forward and k backward a step, 1 forward to look at the last one. An image that leaves has made
+        the backward passes of its last iterate too.
+
+    Raises
+    ------
+    ValueError
+        For inputs that `check_inputs` refuses, another goal and hyper-parameters out of range.
+
+    Notes
+    -----
+    The method is for one true label; the form for several is TkML's released program (Hu et al., ICCV 2021), which
+    MASW's uses too: one true label is pushed an iteration, terms of a differ in sign where labels are above and below
+    m, and a true label may be what m is pushed towards, so that with k = 1 two true labels can take turns for ever.
+    Three deviations. That program chooses m once, on the clean image, and goes on pushing it down when another true
+    label is still on top; here m is chosen in every iteration. It steps in tanh space along a gradient with respect to
+    the image, which lacks the derivative of tanh; here steps are in image space. It takes ties for success; here they
+    are none, and an image leaves when a step changes nothing. What a goal asks of the threshold is not worked for.
+    """
+    check_inputs(model, images, goal)
+    if not isinstance(goal, TopKExcludes):
+        raise ValueError(f"kfool works on TopKExcludes, not on {type(goal).__name__}: give that goal")
+    check_positive(max_iterations=max_iterations)
+    if not overshoot >= 0:
+        raise ValueError(f"overshoot is {overshoot}: it must be 0 or above")
+    net = Counted(model, images)
+    record = Record(net, images, goal)
+    goal, x0 = goal[record.rows], images[record.rows].detach()
+    x = x0
+    for v in range(max_iterations + 1):
+        if not len(x):
+            break
+        last = v == max_iterations
+        with torch.set_grad_enabled(not last):
+            x = x.detach().requires_grad_(not last)
+            logits = net(x)
+        z = logits.detach()
+        record.update(x.detach(), goal.distance(z), l2_norm(x.detach() - x0), v, 2 + v * (1 + goal.k))
+        if last:
+            break
+        moved = (x.detach() + (1 + overshoot) * _step(goal, logits, x)).clamp_(0, 1)
+        going = (moved - x.detach()).flatten(1).abs().amax(dim=1) > 0  # not where it is NaN
+        stays = (going & ~goal.ranking.reached(z)).nonzero().flatten()
+        x = moved
+        if len(stays) < len(x):
+            record.keep(stays)
+            goal, x0, x = (each[stays] for each in (goal, x0, x))
+    return record.result()
+
+
+def _step(goal: TopKExcludes, logits: Tensor, x: Tensor) -> Tensor:
+    """|a| W / |W|, like x, in k backward passes of which only sums are kept; 0 where every d_i is 0 or they cancel."""
+    z = logits.detach()
+    top = z.masked_fill(~goal.present, -INF).argmax(dim=1, keepdim=True)
+    others = z.scatter(1, top, -INF).argsort(dim=1, descending=True, stable=True)[:, : goal.k]
+    W, a = torch.zeros_like(x), z.new_zeros(len(z))
+    for i in range(goal.k):
+        above = others[:, i : i + 1]
+        cotangent = torch.zeros_like(z).scatter_(1, above, 1.0).scatter_(1, top, -1.0)
+        (d,) = torch.autograd.grad(logits, x, cotangent, retain_graph=i < goal.k - 1)
+        inverse = _inverse(l2_norm(d))
+        W.add_(d * batch_view(inverse, d))
+        a += (z.gather(1, above) - z.gather(1, top)).squeeze(1) * inverse
+    return W * batch_view(a.abs() * _inverse(l2_norm(W)), W)
+
+
+def _inverse(norm: Tensor) -> Tensor:
+    """1 / norm, and 0 where the norm is 0 or too small to be inverted."""
+    return torch.where(norm > torch.finfo(norm.dtype).tiny, 1 / norm, 0.0)

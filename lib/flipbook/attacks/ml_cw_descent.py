@@ -1,0 +1,96 @@
+"""ML-C&W as the MASW paper compares it: its hinges, descended within a ball instead of weighed against the norm."""
+
+from torch import Tensor
+
+from flipbook.attacks._ball import Plain, descend
+from flipbook.attacks._self_paced import Pace, SelfPaced, check_trace
+from flipbook.checks import check_positive
+from flipbook.goals import Goal
+from flipbook.perturbed import Perturbed
+from flipbook.top_k import TopKExcludes
+
+
+def ml_cw_descent(
+    model,
+    images: Tensor,
+    goal: Goal,
+    *,
+    weights: str = "none",
+    factors: Tensor | None = None,
+    radius: float | None = None,
+    learning_rate: float = 0.0025,
+    max_iterations: int = 300,
+    leave: bool = True,
+    trace: tuple[str, ...] = (),
+) -> Perturbed:
+    """Repeat δ <- Π(δ - lr ∇ Σ_j max(0, -y_j z_j)), Π onto the ball of radius τ and then the box.
+
+    Parameters
+    ----------
+    model : callable
+        Images (N, channels, H, W) to logits (N, C), in eval mode.
+    images : Tensor (N, channels, H, W)
+        In [0, 1].
+    goal : Goal
+        Decides success. The hinges are those of its labels: for `TopKExcludes` y = -1 on the image's own, for
+        `TopKEquals` also +1 on the targets, for a codebook the target's codeword.
+    weights : {"none", "spw", "spl", "fixed", "hard"}
+        Self-paced weighting of the hinges (Figure 8b), with MASW's settings; see `Pace`.
+    factors : Tensor (N, C), optional
+        Fixed factors of the hinges, 0 or above (Figures 2 and 3a).
+    radius : float, optional
+        τ in [0, 1] units; by default 5 for `TopKExcludes` and 1 for other goals (10 and 2 on the paper's [-1, 1]).
+    learning_rate : float
+        Of plain gradient descent, in [0, 1] units (0.01 on [-1, 1]: the gradient doubles and the step halves).
+    max_iterations : int
+        T.
+    leave : bool
+        Whether an image leaves at its first success; else its smallest success counts.
+    trace : tuple of str
+        What to keep, (N, T + 1) each: "loss", "lagrangian", "threshold", "weight", "hinges", "violated"; see
+        `SelfPaced`.
+
+    Returns
+    -------
+    Perturbed
+        `iterations` is the number of steps made. Passes: 1 forward to look at the clean images, 1 forward and 1
+        backward a step, 1 forward to look at the last one.
+
+    Raises
+    ------
+    ValueError
+        For inputs that `check_inputs` refuses and hyper-parameters out of range.
+
+    Notes
+    -----
+    MASW's program computes this loss and its gradient for the untargeted attack but never moves the image; the
+    targeted form, which it lacks, is the natural one. An image whose labels all are on their side has no gradient
+    left and stays where it is, whether the ranking is reached or not: give top-k goals with `hide=True`, or such a
+    failure counts as no closer than the clean image, which is then what is kept. `ml_cw` is the original method.
+    """
+    check_positive(learning_rate=learning_rate)
+    check_trace(trace)
+    pace = Pace(weights)
+    if factors is not None and not (factors.ndim == 2 and len(factors) == len(images) and (factors >= 0).all()):
+        raise ValueError(f"factors have shape {tuple(factors.shape)}: give (N, C) of 0 or above, a row an image")
+
+    def objective(images: Tensor) -> SelfPaced:
+        λ = images.new_ones(len(images), 1) if factors is None else factors.to(images)
+        return SelfPaced(hinges, pace, λ, pace.start(images))
+
+    return descend(
+        model,
+        images,
+        goal,
+        objective,
+        lambda _: Plain(learning_rate),
+        radius=(5.0 if isinstance(goal, TopKExcludes) else 1.0) if radius is None else radius,
+        max_iterations=max_iterations,
+        leave=leave,
+        trace=trace,
+    )
+
+
+def hinges(goal: Goal, logits: Tensor) -> Tensor:
+    """max(0, -margin) of every label of the goal, (n, C)."""
+    return (-goal.bitwise().margins(logits)).clamp(min=0)

@@ -1,0 +1,80 @@
+"""Rank I: descend the hinge of the worst pair of labels (Song et al., ICDM 2018), in the form of MASW's comparison."""
+
+from torch import Tensor
+
+from flipbook.attacks._ball import Loss, Plain, default_radius, descend
+from flipbook.attacks._loss import hinge
+from flipbook.checks import check_positive
+from flipbook.goals import Goal
+from flipbook.perturbed import Perturbed
+
+
+def rank_i(
+    model,
+    images: Tensor,
+    goal: Goal,
+    *,
+    radius: float | None = None,
+    learning_rate: float = 0.0025,
+    max_iterations: int = 300,
+    leave: bool = True,
+    trace: tuple[str, ...] = (),
+) -> Perturbed:
+    """Repeat δ <- Π(δ - lr ∇L), Π onto the ball of radius τ and then the box.
+
+    The loss of a targeted top-k goal is
+
+        L = max(0, max_{i not in Y_t} z_i - min_{t in Y_t} z_t),
+
+    which is max(0, -the goal's smallest margin); that is L for every other goal, so each step serves the requirement
+    that is missed most.
+
+    Parameters
+    ----------
+    model : callable
+        Images (N, channels, H, W) to logits (N, C), in eval mode.
+    images : Tensor (N, channels, H, W)
+        In [0, 1].
+    goal : Goal
+        Any; published for `TopKEquals`. Sides of the threshold that a goal asks for are requirements too.
+    radius : float, optional
+        τ, as for `fgsm`.
+    learning_rate : float
+        Of plain gradient descent, in [0, 1] units (0.01 on the paper's [-1, 1]: the gradient doubles and the step
+        halves).
+    max_iterations : int
+        T.
+    leave : bool
+        Whether an image leaves at its first success; else it goes on, and its smallest success counts.
+    trace : tuple of str
+        "loss" keeps L, (N, T + 1).
+
+    Returns
+    -------
+    Perturbed
+        `iterations` is the number of steps made. Passes: 1 forward to look at the clean images, 1 forward and 1
+        backward a step, 1 forward to look at the last one.
+
+    Raises
+    ------
+    ValueError
+        For inputs that `check_inputs` refuses and hyper-parameters out of range.
+
+    Notes
+    -----
+    In MASW's comparison the first success ends a run; in TkML's all T steps are made and the smallest success counts
+    (`leave=False`; with a loss of 0 an image stands still). The original weighs the hinge on probabilities against
+    ||δ||² and searches the weight; neither comparison does.
+    """
+    check_positive(learning_rate=learning_rate)
+    return descend(
+        model,
+        images,
+        goal,
+        lambda _: Loss(lambda goal, logits: hinge(goal.margins(logits))),
+        lambda _: Plain(learning_rate),
+        radius=default_radius(goal, radius),
+        max_iterations=max_iterations,
+        leave=leave,
+        trace=trace,
+    )

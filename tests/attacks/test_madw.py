@@ -1,0 +1,180 @@
+"""MADW: its step on affine models, what it costs, the rule for the damping, and the printed scalar form."""
+
+import pytest
+import torch
+from torch import nn
+
+from flipbook.attacks import _stationarity
+from flipbook.attacks.madw import madw
+from flipbook.goals import LabelVector
+from flipbook.passes import Counted
+from flipbook.top_k import TopKExcludes
+from tests.affine import Affine, SmallNet, mid_grey, random_affine
+from tests.attacks.cases import images_and_goal
+from tests.attacks.test_masw import Seen
+
+
+@pytest.mark.parametrize("kind", ["excluded", "ranked", "labels"])
+def test_a_step_is_the_damped_least_squares_one(kind):
+    """Stacked: sqrt(λ) (ζ + Jδ) = 0 above sqrt(damping) δ = 0, for the violated constraints only; w = 1 at first."""
+    model, x = random_affine(), mid_grey(6)
+    goal = images_and_goal(model, kind)[1]
+    goal = goal if kind == "labels" else goal._with({"hide": True})
+    seen = Seen(model)
+    options = {"damping": 0.7, "lam1": 0.4, "lam2": 0.9, "margin": 0.2, "radius": torch.inf, "max_iterations": 1}
+    result = madw(seen, x, goal, **options)
+    z, rows = model(x), [0, 1, 3, 4, 5]
+    moved = dict(zip(rows, seen.images[-1], strict=True))
+    A, b = goal.constraints(z)
+    for i in rows:
+        active = b[i] < 0.2
+        J, ζ = -A[i][active] @ model.W, 0.2 - b[i][active]
+        λ = torch.full_like(b[i], 0.4)
+        λ[6:] = 0.9
+        λ = λ[active]
+        damping = 0.7 * (λ * J.square().sum(dim=1)).mean()
+        stacked = torch.cat([λ.sqrt()[:, None] * J, damping.sqrt() * torch.eye(108).double()])
+        wanted = torch.cat([-λ.sqrt() * ζ, torch.zeros(108).double()])
+        δ = torch.linalg.lstsq(stacked, wanted[:, None]).solution[:, 0]
+        torch.testing.assert_close((moved[i] - x[i]).flatten(), δ, rtol=0, atol=1e-9)
+        assert int(result.backwards[i]) == int((A[i][active] != 0).any(dim=0).sum())
+    assert result.forwards.tolist() == [3, 3, 1, 3, 3, 3]
+
+
+def test_with_little_damping_an_affine_goal_takes_one_step_to_the_margin():
+    model, x = random_affine(), mid_grey(4)
+    z = model(x)
+    goal = LabelVector((z > 0) ^ (torch.arange(6) < 2))
+    result = madw(model, x, goal, damping=1e-9, margin=0.3, radius=10.0)
+    first = goal.margins(z) < 0.3
+    after = goal.margins(model(result.images))
+    one = result.iterations == 1
+    assert one.any()
+    torch.testing.assert_close(after[one][first[one]], torch.full_like(after[one][first[one]], 0.3), rtol=0, atol=1e-6)
+
+
+def test_the_damping_follows_the_objective_and_the_weights_the_slack():
+    """One label 4 x - 4 that must rise: a step takes 1 / (1 + λ_D) of the way, and λ_D halves while L falls."""
+    model = Affine(torch.tensor([[4.0, 0.0]]), torch.tensor([-4.0])).eval()
+    x = torch.full((1, 1, 1, 2), 0.5, dtype=torch.float64)
+    options = {"damping": 9.0, "f_de": 2.0, "margin": 0.0, "eta": 1.5, "eps0": 0.5, "radius": 5.0, "max_iterations": 3}
+    names = ("hinges", "lagrangian", "threshold", "weight")
+    trace = madw(model, x, LabelVector(torch.ones(1, 1)), trace=names, **options).trace
+    trace = {name: values[0].tolist() for name, values in trace.items()}
+    ζ = [2.0, 2 * 9 / 10, 2 * 9 / 10 * 4.5 / 5.5, 2 * 9 / 10 * 4.5 / 5.5 * 2.25 / 3.25]
+    w = [1, 1, 0.75 / ζ[1], 1.125 / ζ[2]]
+    assert trace["hinges"] == pytest.approx(ζ)
+    assert trace["lagrangian"] == pytest.approx([0.25 * w_ * ζ_**2 for w_, ζ_ in zip(w, ζ, strict=True)])
+    assert trace["threshold"] == pytest.approx([0.5, 0.75, 1.125, 1.6875])
+    assert trace["weight"] == pytest.approx(w)
+
+
+def test_stays_in_the_ball_and_chunks_change_nothing_but_the_memory():
+    model = SmallNet()
+    x, goal = images_and_goal(model, "ranked")
+    whole, parts = (madw(model, x, goal, radius=0.2, max_iterations=4, chunk=c, leave=False) for c in (6, 2))
+    torch.testing.assert_close(whole.images, parts.images, atol=1e-9, rtol=0)
+    assert torch.equal(whole.backwards, parts.backwards)
+    assert (whole.images - x).flatten(1).norm(dim=1).max() <= 0.2 + 1e-12
+
+
+@pytest.mark.parametrize("changed", [{"weights": "none"}, {"f_in": 4.0}, {"f_de": 2.0}, {"margin": 1.0}, {"eta": 1.5}])
+def test_every_setting_changes_the_path(changed):
+    model = SmallNet()
+    x, goal = images_and_goal(model, "excluded")
+    goal = goal._with({"hide": True})
+    paths = []
+    for extra in ({}, changed):
+        seen = Seen(model)
+        madw(seen, x, goal, **({"radius": 0.2, "max_iterations": 8, "leave": False, "eps0": 0.05} | extra))
+        paths.append(seen.images[-1])
+    assert not torch.allclose(*paths, rtol=0, atol=1e-8)
+
+
+class Quadratic(nn.Module):
+    """Logits z_j = W_j x + ½ xᵀ H_j x + b_j, whose Jacobian and Hessians are known."""
+
+    def __init__(self, pixels=4, outputs=3, seed=0):
+        super().__init__()
+        g = torch.Generator().manual_seed(seed)
+        self.W = torch.randn(outputs, pixels, generator=g, dtype=torch.float64)
+        H = torch.randn(outputs, pixels, pixels, generator=g, dtype=torch.float64)
+        self.H = H + H.transpose(1, 2)
+        self.eval()
+
+    def forward(self, x):
+        x = x.flatten(1)
+        return x @ self.W.T + 0.5 * torch.einsum("np,jpq,nq->nj", x, self.H, x) - 1
+
+    def jacobian(self, x):
+        return self.W + self.H @ x
+
+
+def test_the_printed_scalar_and_its_slopes():
+    """(S.12) from the known derivatives, and its slopes in all four variables with ζ and w held."""
+    model, g = Quadratic(), torch.Generator().manual_seed(1)
+    shapes = ((1, 1, 2, 2), (1, 1, 2, 2), (1, 1, 2, 2), (1, 3), (1, 1), (1, 3))
+    x, z, η, v, ς, w = (torch.rand(shape, generator=g, dtype=torch.float64) for shape in shapes)
+    goal = LabelVector(torch.tensor([[1, 0, 1]]))
+    net = Counted(model, x)
+    L, slopes, logits, ζ = _stationarity._stationarity(net, x, z, v, η, ς, goal, w)
+    y = goal.signs[0].double()
+    variables = [each.clone().flatten().requires_grad_() for each in (z, v, η, ς)]
+    x_ = x.flatten().clone().requires_grad_()
+    J = y[:, None] * model.jacobian(x_)
+    hessian = torch.einsum("j,jpq->pq", ζ[0] * w[0] * y, model.H)
+    residual = J.T @ (variables[1] * w[0] * (J @ variables[2])) + hessian @ variables[2] - variables[3] * variables[0]
+    expected = residual.square().sum() / 2
+    dx, *wanted = torch.autograd.grad(expected, [x_, *variables])
+    wanted[0] = wanted[0] + dx
+    torch.testing.assert_close(L[0], expected.detach())
+    for slope, each in zip(slopes, wanted, strict=True):
+        torch.testing.assert_close(slope.flatten(), each)
+    torch.testing.assert_close(ζ, (-goal.margins(logits)).clamp(min=0))
+    assert (int(net.forwards), int(net.backwards)) == (1, _stationarity.BACKWARDS)
+
+
+def test_the_printed_form_solves_its_equation_and_does_not_attack():
+    model = SmallNet()
+    x, goal = images_and_goal(model, "excluded")
+    goal = goal._with({"hide": True})
+    scalar = madw(model, x, goal, mode="scalar", max_iterations=60, trace=("lagrangian",))
+    at_work = torch.arange(6) != 2
+    L = scalar.trace["lagrangian"][at_work]
+    assert (L[:, -1] < 0.2 * L[:, 0]).all()
+    assert not scalar.reached[at_work].any()
+    assert madw(model, x, goal).reached.all()
+
+
+def test_the_printed_form_keeps_images_apart_and_works_on_affine_models():
+    for model in (SmallNet(), random_affine()):
+        x, goal = images_and_goal(model, "excluded")
+        together = madw(model, x, goal, mode="scalar", max_iterations=5, leave=False)
+        for i in range(6):
+            alone = madw(model, x[i : i + 1], goal[i : i + 1], mode="scalar", max_iterations=5, leave=False)
+            torch.testing.assert_close(together.images[i], alone.images[0], atol=1e-9, rtol=0)
+            assert alone.backwards[0] == together.backwards[i]
+        assert together.backwards[0] == 6 * _stationarity.BACKWARDS
+        assert len(madw(model, x[:0], goal[:0], mode="scalar")) == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"mode": "newton"}, "mode is 'newton'"),
+        ({"damping": 0}, "damping is 0"),
+        ({"margin": -1}, "margin is -1"),
+        ({"f_in": 0.5}, "f_in is 0.5: it must be 1 or above"),
+        ({"f_de": 0.5}, "f_de is 0.5: it must be 1 or above"),
+        ({"lam2": -1}, "lam2 is -1"),
+        ({"radius": 0}, "radius is 0"),
+        ({"weights": "soft"}, "weights is 'soft'"),
+        ({"trace": ("slack",)}, "trace is 'slack'"),
+    ],
+)
+def test_bad_settings(options, message):
+    model, x = random_affine(), mid_grey(1)
+    goal = TopKExcludes(torch.tensor([[1, 0, 0, 0, 0, 0]]), 1, hide=True)
+    with pytest.raises(ValueError, match=message) as caught:
+        madw(model, x, goal, **options)
+    assert "\n" not in str(caught.value)
