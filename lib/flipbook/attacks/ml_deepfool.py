@@ -5,6 +5,7 @@ import math
 import torch
 from torch import Tensor
 
+from flipbook.attacks._ball import into_ball
 from flipbook.attacks._batch import l2_norm
 from flipbook.attacks._record import Record
 from flipbook.checks import check_choice, check_inputs, check_positive
@@ -13,8 +14,10 @@ from flipbook.gradients import row_gradients
 from flipbook.passes import Counted
 from flipbook.perturbed import Perturbed
 from flipbook.solvers.nonnegative_qp import gram
+from flipbook.top_k import SCORES
 
 MODES = ("all", "violated")
+ROWS = ("goal", "labels")
 CLOSE = 0.1  # an image leaves when no constraint is further from its margin than this share of it
 
 
@@ -24,10 +27,14 @@ def ml_deepfool(
     goal: Goal,
     *,
     mode: str = "all",
+    rows: str = "goal",
+    scores: str = "logit",
     margin: float = 0.05,
     damping: float = 1e-6,
     max_iterations: int = 100,
     bound: float = math.inf,
+    radius: float = math.inf,
+    leave: bool = False,
     chunk: int = 32,
 ) -> Perturbed:
     """Repeat x <- clip(x + r) with the r of least norm that brings the linearised constraints to their margin.
@@ -48,14 +55,24 @@ def ml_deepfool(
         `ClassTarget`: the leads over all other classes, for which "violated" is the sensible mode.
     mode : {"all", "violated"}
         Bring every constrained label to its margin exactly, those beyond it too, or only labels short of it.
+    rows : {"goal", "labels"}
+        Which constraints: the goal's own, or those of `goal.bitwise()`, a side of the threshold a label, while the goal
+        still decides success. They differ for top-k goals and output codes.
+    scores : {"logit", "probability"}
+        What is linearised. Probabilities put a factor sigmoid'(z) on a label's gradient, so that the step for a
+        single label is sinh(z) / |∇z| long in place of z / |∇z|.
     margin : float
-        What every constraint asks for, in logits.
+        What every constraint asks for, in units of the scores; 0 or above.
     damping : float
         Share of the mean diagonal added to the Gram matrix, which labels with parallel gradients make singular.
     max_iterations : int
         Steps at most.
     bound : float
         Largest L2 norm of a perturbation, in [0, 1] units; iterates beyond do not count.
+    radius : float
+        τ, of an L2 ball that every iterate is brought back to before it is clipped.
+    leave : bool
+        Whether an image leaves at its first success.
     chunk : int
         Images worked on together; bounds the memory to `chunk` times K images. Results do not depend on it.
 
@@ -76,41 +93,56 @@ def ml_deepfool(
     The paper's program is not public. An image goes on after a success, as later steps may shorten its perturbation,
     and leaves when all of K are within a tenth of the margin of where the mode wants them, or when its step is zero.
     GMLA allows a norm of 5000 on grey levels, `bound=5000 / 255`.
+
+    MASW (Su, Wu, Zhu; section V-A) runs it against a ranking with `rows="labels"`: Y is to be off, Y_t on, all exactly
+    on the threshold, `mode="all"` and `margin=0`, so that labels of Y which are off already are drawn back to it. Its
+    other settings are `radius` 5 untargeted and 1 targeted (10 and 2 on [-1, 1]), `max_iterations=300`, `leave=True`
+    and `scores="probability"`. Logits have the same zeros, and to linearise them instead is ours.
     """
     check_inputs(model, images, goal)
-    check_choice("mode", mode, MODES)
-    check_positive(margin=margin, max_iterations=max_iterations, bound=bound, chunk=chunk)
-    if not damping >= 0:
-        raise ValueError(f"damping is {damping}: it must be 0 or above")
+    for name, value, choices in (("mode", mode, MODES), ("rows", rows, ROWS), ("scores", scores, SCORES)):
+        check_choice(name, value, choices)
+    check_positive(max_iterations=max_iterations, bound=bound, radius=radius, chunk=chunk)
+    for name, value in (("margin", margin), ("damping", damping)):
+        if not value >= 0:
+            raise ValueError(f"{name} is {value}: it must be 0 or above")
     net = Counted(model, images)
     record = Record(net, images, goal)
-    x0, aims, x, z = (each[record.rows] for each in (images.detach(), goal, images.detach(), record.logits))
+    aims = goal if rows == "goal" else goal.bitwise()
+    x0, goal, aims, x, z = (each[record.rows] for each in (images.detach(), goal, aims, images.detach(), record.logits))
     for v in range(1, max_iterations + 1):
         if not len(x):
             break
-        A, t, wanted = _shortfall(aims, z, margin, mode)
+        A, t, wanted = _shortfall(aims, z, margin, mode, scores)
         open_ = ((t.abs() > CLOSE * margin) & wanted).any(dim=1).nonzero().flatten()
         if len(open_) < len(x):
             record.keep(open_)
-            x0, aims, x, A, t, wanted = (each[open_] for each in (x0, aims, x, A, t, wanted))
+            x0, goal, aims, x, A, t, wanted = (each[open_] for each in (x0, goal, aims, x, A, t, wanted))
         if not len(x):
             break
         r = _least_steps(net, record.rows, x, A, t, wanted, damping, chunk)
-        candidate = (x + r).clamp(0, 1)
+        candidate = (x + r if radius == math.inf else x0 + into_ball(x + r - x0, radius)).clamp(0, 1)
         with torch.no_grad():
             z = net.focus(record.rows)(candidate)
-        norm = l2_norm(candidate - x0)
-        record.update(candidate, aims.distance(z), norm, v, net.total[record.rows], counts=norm <= bound)
-        moved = ((candidate != x).flatten(1).any(dim=1) & norm.isfinite()).nonzero().flatten()
-        if len(moved) < len(x):
-            record.keep(moved)
-        x0, aims, x, z = (each[moved] for each in (x0, aims, candidate, z))
+        norm, distance = l2_norm(candidate - x0), goal.distance(z)
+        record.update(candidate, distance, norm, v, net.total[record.rows], counts=norm <= bound)
+        stays = (candidate != x).flatten(1).any(dim=1) & norm.isfinite()
+        if leave:
+            stays &= (distance > 0) | (norm > bound)
+        stays = stays.nonzero().flatten()
+        if len(stays) < len(x):
+            record.keep(stays)
+        x0, goal, aims, x, z = (each[stays] for each in (x0, goal, aims, candidate, z))
     return record.result()
 
 
-def _shortfall(goal: Goal, logits: Tensor, margin: float, mode: str) -> tuple[Tensor, Tensor, Tensor]:
+def _shortfall(goal: Goal, logits: Tensor, margin: float, mode: str, scores: str) -> tuple[Tensor, Tensor, Tensor]:
     """Rows A (n, M, C), what they are to rise by, t (n, M), and which of them the step is asked to serve (n, M)."""
     A, b = goal.constraints(logits)
+    if scores == "probability":
+        p = logits.sigmoid()
+        b = torch.where(b == torch.inf, b, (A @ (p - 0.5)[:, :, None]).squeeze(2))
+        A = A * (p * (-logits).sigmoid())[:, None, :]
     t = margin - b
     return A, t, (t > 0 if mode == "violated" else b != torch.inf)
 

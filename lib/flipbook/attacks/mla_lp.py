@@ -8,13 +8,14 @@ from torch.nn.functional import softplus
 
 from flipbook.attacks._batch import batch_view, l2_norm
 from flipbook.attacks._record import Record
-from flipbook.checks import check_inputs, check_positive
-from flipbook.goals import Goal
+from flipbook.checks import check_choice, check_inputs, check_positive
+from flipbook.goals import Goal, HideLabels
 from flipbook.gradients import row_gradients
 from flipbook.passes import Counted
 from flipbook.perturbed import Perturbed
 from flipbook.solvers.minimax_lp import solve_minimax_lp
 
+RESTS = ("free", "kept")
 LOWEST_P = 1e-6  # probabilities are clamped to [LOWEST_P, 1 - LOWEST_P] in the losses
 
 
@@ -23,6 +24,7 @@ def mla_lp(
     images: Tensor,
     goal: Goal,
     *,
+    rest: str = "free",
     max_iterations: int = 100,
     lowering: float = 0.05,
     lowest_threshold: float = 0.1,
@@ -45,7 +47,12 @@ def mla_lp(
         In [0, 1].
     goal : Goal
         `LabelVector` or `HideLabels`, p = sigmoid z; `ClassTarget` with a codebook: bit by bit, p = (1 + tanh z) / 2;
-        without one the target's lead over every other class takes the place of labels.
+        without one the target's lead over every other class takes the place of labels. A top-k goal: the labels of Y
+        off, those of Y_t on; it decides success, and an image leaves when it is reached, or when all these labels are
+        on their sides and no programme asks for more, whatever the ranking.
+    rest : {"free", "kept"}
+        What becomes of labels that neither a `HideLabels` nor a top-k goal names: nothing, or each has a constraint to
+        stay on the side where the clean image has it. MASW's comparison keeps them, for 300 iterations at most.
     max_iterations : int
         n_it,max: 100 for labels, 1000 to 3000 for ECOC in JMA's tables.
     lowering : float
@@ -76,24 +83,27 @@ def mla_lp(
     one image at a time on the host; each is small (`solve_minimax_lp`).
     """
     check_inputs(model, images, goal)
+    check_choice("rest", rest, RESTS)
     check_positive(max_iterations=max_iterations, lowering=lowering, chunk=chunk)
     if not 0 < lowest_threshold <= 0.5:
         raise ValueError(f"lowest_threshold is {lowest_threshold}: it must lie in (0, 0.5]")
     parts = [slice(i, i + chunk) for i in range(0, max(len(images), 1), chunk)]
     return Perturbed.join(
-        [_attack(model, images[i].detach(), goal[i], max_iterations, lowering, lowest_threshold) for i in parts]
+        [_attack(model, images[i].detach(), goal[i], rest, max_iterations, lowering, lowest_threshold) for i in parts]
     )
 
 
 def _attack(
-    model, images: Tensor, goal: Goal, max_iterations: int, lowering: float, lowest_threshold: float
+    model, images: Tensor, goal: Goal, rest: str, max_iterations: int, lowering: float, lowest_threshold: float
 ) -> Perturbed:
     net = Counted(model, images)
     record = Record(net, images, goal)
     if not len(record.rows):
         return record.result()
     aim = goal.bitwise()
-    sharpness = 1.0 if aim is goal else 2.0  # (1 + tanh z) / 2 = sigmoid(2 z)
+    if rest == "kept" and isinstance(aim, HideLabels):
+        aim = _with_the_rest(aim, record.logits > 0)
+    sharpness = 1.0 if getattr(goal, "codebook", None) is None else 2.0  # (1 + tanh z) / 2 = sigmoid(2 z)
     start = aim.margins(record.logits)
     attacked, fewest, c = start <= 0, aim.distance(record.logits), torch.full_like(start, 0.5)
     c_at_start, x = c.clone(), images.clone()
@@ -122,6 +132,12 @@ def _attack(
         if not len(record.rows):
             break
     return record.result()
+
+
+def _with_the_rest(aim: HideLabels, on: Tensor) -> HideLabels:
+    """The goal with every free label on the side where it is."""
+    free = ~(aim.hidden | aim.kept)
+    return HideLabels(aim.hidden | (free & ~on), aim.kept | (free & on))
 
 
 def _linearise(net: Counted, x: Tensor, aim: Goal, c: Tensor, sharpness: float) -> tuple[Tensor, Tensor, Tensor]:

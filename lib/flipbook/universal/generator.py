@@ -1,5 +1,7 @@
 """A generator of perturbations for images of any size, conditioned on a code of labels."""
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 
@@ -47,9 +49,14 @@ class Generator(nn.Module):
 
 
 def fresh(inputs: int, shape: tuple[int, int, int], width: int, seed: int, like: Tensor) -> Generator:
-    """Return a generator whose weights depend on the seed alone: normal, deviation 0.02, batch norm at 1 and 0."""
+    """Return a generator whose weights depend on the seed alone; see `seeded`."""
+    return seeded(lambda: Generator(inputs, shape, width), seed, like)
+
+
+def seeded(build: Callable[[], nn.Module], seed: int, like: Tensor) -> nn.Module:
+    """Build a network whose weights depend on the seed alone: normal, deviation 0.02, batch norm at 1 and 0."""
     with torch.device("meta"):  # PyTorch's own initialisation would draw from the global generator
-        net = Generator(inputs, shape, width)
+        net = build()
     net = net.to_empty(device="cpu")
     chance = torch.Generator().manual_seed(seed)
     with torch.no_grad():
@@ -58,7 +65,7 @@ def fresh(inputs: int, shape: tuple[int, int, int], width: int, seed: int, like:
                 module.reset_running_stats()
                 module.weight.fill_(1.0)
                 module.bias.zero_()
-            elif isinstance(module, nn.Linear | nn.ConvTranspose2d):
+            elif isinstance(module, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
                 module.weight.normal_(0.0, 0.02, generator=chance)
                 module.bias.zero_()
     return net.to(like)
