@@ -4,6 +4,7 @@ Everything random is drawn per image from (seed, index in the data set), so that
 on which others are attacked, and the first 50 of 200 images are the 50. Source: JMA card, section 2.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -39,6 +40,12 @@ class Selection:
         """The model's label vectors (n, C) of 0/1: label j is on when z_j > 0."""
         return (self.logits > 0).to(torch.uint8)
 
+    @classmethod
+    def of(cls, found: list[tuple[int, Tensor, Tensor, Tensor]]) -> "Selection":
+        """Put single images together: index, image, target and logits of each."""
+        indices, *tensors = zip(*found, strict=True)
+        return cls(list(indices), *(torch.stack(tensor) for tensor in tensors))
+
     def __len__(self) -> int:
         return len(self.indices)
 
@@ -70,21 +77,26 @@ def select(
     ValueError
         When n is not positive or the data set holds fewer such images.
     """
+    found = []
+    for indices, images, targets, logits in looked_at(model, dataset, n, seed):
+        keep = correct(logits, targets, codebook) if require_correct else torch.ones(len(indices), dtype=torch.bool)
+        found += [(indices[i], images[i], targets[i], logits[i]) for i in keep.nonzero().flatten().tolist()]
+        if len(found) >= n:
+            return Selection.of(found[:n])
+    what = "correctly decided images" if require_correct else "images"
+    raise ValueError(f"images: {n} asked, {dataset.name} ({dataset.split}) has {len(found)} {what}; ask for fewer")
+
+
+def looked_at(model, dataset, n: int, seed: int = 0) -> Iterator[tuple[list[int], Tensor, Tensor, Tensor]]:
+    """Go through a data set in an order drawn from `seed`: indices, images, targets and logits, some 64 at a time."""
     if n < 1:
         raise ValueError(f"images: {n}, must be at least 1")
     device = next((p.device for p in model.parameters()), torch.device("cpu"))
-    found = []
     for batch in np.array_split(np.random.default_rng(seed).permutation(len(dataset)), max(1, len(dataset) // 64)):
         images, targets = datasets.stack(dataset, batch.tolist())
         with torch.no_grad():
             logits = model(images.to(device)).cpu()
-        keep = correct(logits, targets, codebook) if require_correct else torch.ones(len(batch), dtype=torch.bool)
-        found += [(int(batch[i]), images[i], targets[i], logits[i]) for i in keep.nonzero().flatten().tolist()]
-        if len(found) >= n:
-            indices, images, targets, logits = zip(*found[:n], strict=True)
-            return Selection(list(indices), torch.stack(images), torch.stack(targets), torch.stack(logits))
-    what = "correctly decided images" if require_correct else "images"
-    raise ValueError(f"images: {n} asked, {dataset.name} ({dataset.split}) has {len(found)} {what}; ask for fewer")
+        yield batch.tolist(), images, targets, logits
 
 
 def correct(logits: Tensor, targets: Tensor, codebook: Tensor | None = None) -> Tensor:
@@ -107,7 +119,7 @@ def training_vectors(own: Tensor, indices: list[int], training: Tensor, seed: in
     training : Tensor (N, C) of 0/1
         Label vectors of the training set.
     """
-    return torch.stack([_other_vector(v, training, _draws(seed, i)) for v, i in _pairs(own, indices)])
+    return torch.stack([_other_vector(v, training, draws(seed, i)) for v, i in _pairs(own, indices)])
 
 
 def flip_bits(predicted: Tensor, k: int, indices: list[int], seed: int = 0) -> Tensor:
@@ -117,7 +129,7 @@ def flip_bits(predicted: Tensor, k: int, indices: list[int], seed: int = 0) -> T
         raise ValueError(f"k: {k} labels to flip, must be in 1..{labels}")
     flipped = predicted.clone()
     for row, index in _pairs(flipped, indices):
-        places = _draws(seed, index).choice(labels, k, replace=False)
+        places = draws(seed, index).choice(labels, k, replace=False)
         row[places] = 1 - row[places]
     return flipped
 
@@ -134,7 +146,7 @@ def other_class(own: Tensor, classes: int, indices: list[int], seed: int = 0) ->
     """
     if classes < 2:
         raise ValueError(f"classes: {classes}, must be at least 2 to have another one")
-    steps = [int(_draws(seed, index).integers(1, classes)) for _, index in _pairs(own, indices)]
+    steps = [int(draws(seed, index).integers(1, classes)) for _, index in _pairs(own, indices)]
     return (own.long() + torch.tensor(steps)) % classes
 
 
@@ -145,7 +157,7 @@ def other_classes(own: Tensor, classes: int, count: int, indices: list[int], see
     """
     if not 1 <= count < classes:
         raise ValueError(f"targets: {count} an image, must be in 1..{classes - 1} with {classes} classes")
-    drawn = [_draws(seed, index).permutation(classes - 1)[:count] for _, index in _pairs(own, indices)]
+    drawn = [draws(seed, index).permutation(classes - 1)[:count] for _, index in _pairs(own, indices)]
     others = torch.from_numpy(np.sort(np.stack(drawn), axis=1))
     return others + (others >= own.long()[:, None]).long()
 
@@ -165,7 +177,8 @@ def pairs(chosen: Selection, targets: Tensor) -> tuple[Selection, ClassTarget]:
     return chosen[places], ClassTarget(targets.flatten())
 
 
-def _draws(seed: int, index: int) -> np.random.Generator:
+def draws(seed: int, index: int) -> np.random.Generator:
+    """Return the random generator of an image."""
     return np.random.default_rng([seed, index])
 
 

@@ -30,6 +30,11 @@ HEADINGS = {
     "l1": "ℓ1",
     "l2": "ℓ2",
     "linf": "ℓ∞",
+    "sasr": "SASR",
+    "lfr": "LFR",
+    "sac": "SAC",
+    "pert": "Pert",
+    "pert_all": "Pert of all",
 }
 COLUMNS = ("asr", "basr", "mse", "ssim", "mean_iterations", "time_s")
 EXTRA = ("do_nothing_basr", "first_success", "passes", "seconds_median")

@@ -1,0 +1,44 @@
+"""The generators of MASW's comparison, GAMA-like and LPD-like: trained once a victim and kept in the store."""
+
+from contextlib import suppress
+from dataclasses import asdict
+
+import torch
+from filelock import FileLock
+
+from flipbook import datasets, fingerprint, generative, paths
+from flipbook.generative import Trained, Training
+
+METHODS = {"GAMA": generative.train_gama, "LPD": generative.train_lpd}
+IMAGES = 100  # training images
+LAPTOP = Training(epochs=5, rate=1e-3, width=16, blocks=2)  # of 20 epochs at 1e-4 with 64 channels and 6 blocks
+
+
+def trained(method: str, model: torch.nn.Module, data: str, seed: int = 0) -> Trained:
+    """Train the generator "GAMA" or "LPD" against a victim, or take what was trained before from the store.
+
+    Parameters
+    ----------
+    method : str
+        As printed.
+    model : nn.Module
+        The victim itself is the surrogate, as in the comparison: nothing else is said.
+    data : str
+        Name of its data set; the first training images are used.
+    seed : int
+    """
+    training = Training(**asdict(LAPTOP) | {"seed": seed})
+    device = next(model.parameters()).device
+    code = fingerprint.of_function(METHODS[method])
+    settings = asdict(training) | {"progress": True}
+    key = fingerprint.digest(method, code, settings, IMAGES, data, fingerprint.of_model(model), device.type)
+    path = paths.store() / "generators" / f"{method.lower()}-{key[:20]}.safetensors"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(path.with_suffix(".lock")):
+        with suppress(FileNotFoundError, ValueError):  # not there, or damaged: train it
+            return generative.load(path, device)
+        images, labels = datasets.stack(datasets.load(data, "train"), range(IMAGES))
+        given = [labels.to(device)] if method == "GAMA" else []
+        generator = METHODS[method](model, images.to(device), *given, training)
+        generative.save(generator, path)
+    return generator

@@ -1,0 +1,75 @@
+"""Figures 4 and 5 of the MASW paper: readings of its text, and one image's rankings."""
+
+import pandas as pd
+import pytest
+
+from flipbook.papers import masw as paper
+from flipbook.papers import masw_forms as forms
+from flipbook.papers import masw_goals as goals
+from flipbook.report import Claims
+
+
+@pytest.fixture(scope="module")
+def scene():
+    (panel,) = paper.panels(["VOC 2012"])
+    return paper.scene(panel, paper.size(panel, images=8, iterations=30))
+
+
+@pytest.fixture(autouse=True)
+def store(tmp_path, monkeypatch):
+    monkeypatch.setenv("FLIPBOOK_STORE", str(tmp_path))
+
+
+def test_readings_differ_from_the_first_in_few_options(scene):
+    first, *others = forms.trials(scene[[0]], ("", 3))
+    assert first.goal.scores == "logit"
+    assert first.hyper.keys() == paper.trial(scene, "MASW", ("", 3)).hyper.keys()
+    for trial in others:
+        assert {name: trial.hyper[name] for name in first.hyper} == first.hyper
+        assert trial.goal.hide
+    assert sum(trial.goal.scores == "probability" for trial in others) == 5
+
+
+def test_to_the_letter_weights_change_nothing_and_nothing_succeeds(scene):
+    part = scene[[0, 1]]
+    wanted = (forms.OURS, forms.PRINTED, forms.UNWEIGHTED)
+    trials = [trial for trial in forms.trials(part, ("", 3)) if trial.method in wanted]
+    rows = paper.run(part, {("", 3): trials}, progress=False)
+    claims = Claims()
+    forms.claim(claims, rows, "here")
+    assert [claim.holds for claim in claims] == [True, True]
+    assert forms.lines(rows)["asr"].tolist() == [100, 0, 0]
+    spoilt = rows.copy()
+    spoilt.loc[rows["method"] == forms.UNWEIGHTED, "l2"] += 1
+    spoilt.loc[rows["method"] == forms.PRINTED, "success"] = True
+    claims = Claims()
+    forms.claim(claims, spoilt, "here")
+    assert [claim.holds for claim in claims] == [False, False]
+
+
+def test_traces_end_where_the_image_leaves(scene):
+    run = forms.steps(scene, ("", 3), progress=False)
+    assert len(run.scene.indices) == 1
+    lengths = {len(run.traces[name]) for name in forms.QUANTITIES}
+    assert lengths == {run.reached["MASW"] + 1}
+    assert run.traces["violated"][-1] == 0
+    assert (run.traces["violated"][:-1] > 0).all()
+    assert len(run.traces["TkML"]) == run.reached["TkML"] + 1
+
+
+def test_a_ranking_names_all_labels_and_whose_they_are(scene):
+    drawn, index, seconds = goals.rankings(scene, 1, 3, "best", progress=False)
+    targeted, clean, untargeted = drawn
+    assert index in scene.indices
+    assert seconds > 0
+    assert clean.kinds[:4] == ["own", "target", "target", "target"]  # one label, all true labels on top, best targets
+    assert (clean.on, clean.reached) == (1, None)
+    assert untargeted.reached
+    assert untargeted.kinds[:3] == ["other"] * 3
+    assert "target" not in untargeted.kinds
+    assert sorted(targeted.names) == sorted(clean.names)
+    if targeted.reached:
+        assert targeted.kinds[:3] == ["target"] * 3
+    assert pd.Series(clean.names).is_unique
+    with pytest.raises(ValueError, match="has 9 labels"):
+        goals.rankings(scene, 9, 3, "best")

@@ -1,0 +1,90 @@
+"""Universal perturbations of the MASW paper: learnt once, measured on other images."""
+
+import pytest
+import torch
+
+from flipbook.papers import masw
+from flipbook.papers import masw_tables as tables
+from flipbook.papers import masw_universal as paper
+
+
+@pytest.fixture(scope="module")
+def scene():
+    (panel,) = masw.panels(["VOC 2012"])
+    return paper.scene(panel, paper.size(training=6, test=10, passes=1, iterations=3, ks=(3,)))
+
+
+@pytest.fixture(autouse=True)
+def store(tmp_path, monkeypatch):
+    monkeypatch.setattr(paper.paths, "store", lambda: tmp_path)
+
+
+def test_training_images_are_others_and_the_ball_has_the_published_mean_square(scene):
+    assert len(scene.training) == 6
+    assert len(scene.single.images) == 10
+    assert scene.radius == pytest.approx(50 * 64 / 300)
+    assert set(tables.methods("table-02")) == set(tables.methods("table-07")) == set(paper.METHODS)
+
+
+def test_what_was_learnt_is_found_again(scene, monkeypatch):
+    learnt = paper.learn(scene, "MASW", 3, progress=False)
+    monkeypatch.setattr(paper.universal, "save", None)  # nothing new may be written
+    again = paper.learn(scene, "MASW", 3, progress=False)
+    assert torch.equal(again.perturbation, learnt.perturbation)
+    assert learnt.record["batch_size"] == 2
+    assert learnt.record["hide"]
+    with pytest.raises(TypeError):
+        paper.learn(scene, "MASW", 3, patience=7, progress=False)  # another search
+    with pytest.raises(ValueError, match="method"):
+        paper.learn(scene, "kFool", 3)
+
+
+def test_rows_and_lines(scene):
+    rows = paper.rows(scene, [("TkML", 3), ("MASW", 3)], progress=False)
+    assert rows["method"].tolist() == ["TkML"] * 10 + ["MASW"] * 10
+    assert rows["image"].tolist() == scene.single.indices * 2
+    lines = paper.summarise(rows).set_index("method")
+    assert lines["images"].tolist() == [10, 10]
+    for name in ("TkML", "MASW"):
+        own = rows[rows["method"] == name]
+        assert lines.loc[name, "asr"] == pytest.approx(100 * own["asr"].mean())
+        assert lines.loc[name, "pert"] == pytest.approx(100 * 510 * own["norm"].iloc[0] / 64**2)
+        assert 0 < own["norm"].iloc[0] <= scene.radius
+    assert lines.loc["MASW", paper.SAME] == lines.loc["MASW", "asr"]  # its own length
+
+
+def test_of_length_changes_the_length_alone(scene):
+    learnt = paper.learn(scene, "TkML", 3, progress=False)
+    z, same = learnt.perturbation, paper.of_length(learnt, 2.0).perturbation
+    assert float(same.norm()) == pytest.approx(2.0, rel=1e-5)
+    assert torch.allclose(same / same.norm(), z / z.norm(), atol=1e-6)
+
+
+def test_costs_count_the_attacks_passes_and_compare_with_masw(scene):
+    costs = paper.costs(scene, [("TkML", 3), ("MASW", 3)], progress=False).set_index("method")
+    record = paper.learn(scene, "TkML", 3, progress=False).record
+    assert costs.loc["TkML", "passes"] == record["forwards"] + record["backwards"] - record["evaluated"] > 0
+    assert costs.loc["MASW", paper.TIMES] == 1
+    assert costs.loc["TkML", paper.TIMES] == pytest.approx(costs.loc["TkML", "passes"] / costs.loc["MASW", "passes"])
+    frame = paper.cost_table(costs.reset_index()).frame.set_index("method")
+    assert frame.loc["TkML", "paper_time_h"] == "0.68"
+    assert frame.loc["TkML", f"paper_{paper.TIMES}"] == f"{0.68 / 0.59:.2f}"
+    assert frame.loc["PGD", "status"] == "not run"
+
+
+def test_cells_leave_out_what_a_laptop_has_no_time_for():
+    size = paper.size()
+    small, large = (masw.panels([name])[0] for name in ("VOC 2012", "Open Images"))
+    assert {k for name, k in paper.cells(small, size) if name == "MADW"} == {3, 10}
+    assert len(paper.cells(small, size)) == 4 * 6 + 2
+    assert {k for name, k in paper.cells(large, size) if name in ("MADW", "TkMIA", "TkALC")} == {3}
+    assert len(paper.cells(large, size)) == 4 * 4 + 3
+    assert paper.cells(small, paper.size(ks=(5,)), ["MADW", "PGD"]) == [("PGD", 5)]
+
+
+def test_sizes():
+    assert paper.size().ks == (2, 3, 5, 10)
+    assert paper.size(ks=(3,)).ks == (3,)
+    with pytest.raises(ValueError, match="training is -1"):
+        paper.size(training=-1)
+    assert "120 of 3000 training images" in paper.reduced(paper.size())

@@ -1,0 +1,49 @@
+"""Images by rule, their labels and probabilities under universal perturbations."""
+
+import pytest
+import torch
+
+from flipbook.papers import masw, masw_universal
+from flipbook.papers import masw_universal_pictures as paper
+from flipbook.top_k import TopKExcludes
+
+METHODS = ["TkML", "MASW"]
+
+
+@pytest.fixture
+def scene(tmp_path, monkeypatch):
+    monkeypatch.setenv("FLIPBOOK_STORE", str(tmp_path))
+    (panel,) = masw.panels(["COCO 2014"])
+    return masw_universal.scene(panel, masw_universal.size(training=12, test=30, passes=2))
+
+
+def test_chosen_are_the_first_that_most_methods_fool(scene):
+    images, present = scene.single.images, scene.single.present
+    places = paper.fooled_by_all(scene, METHODS, 3, 0, 6, progress=False)
+    assert paper.fooled_by_all(scene, METHODS, 3, 2, 4, progress=False) == places[2:]
+    assert (present[places].sum(dim=1) >= 2).all()
+    with torch.no_grad():
+        logits = [scene.single.model(masw_universal.learn(scene, name, 3).apply(images)) for name in METHODS]
+    fooled = sum(TopKExcludes(present, 3).reached(each).int() for each in logits)
+    counts = [int(fooled[i]) for i in places]
+    assert counts == sorted(counts, reverse=True)
+    earlier = [i for i in range(places[0]) if fooled[i] == counts[0] and present[i].sum() >= 2]
+    assert not earlier
+
+
+def test_probabilities_are_those_of_the_attacked_images(scene):
+    rows = paper.confidences(scene, METHODS, 3, progress=False)
+    own = rows[rows["method"] == "MASW"]
+    with torch.no_grad():
+        p = scene.single.model(masw_universal.learn(scene, "MASW", 3).apply(scene.single.images)).sigmoid()
+    mine = [float(row[mask].mean()) for row, mask in zip(p, scene.single.present, strict=True)]
+    assert own["true"].tolist() == pytest.approx(mine, abs=1e-6)
+    assert own["first"].tolist() == pytest.approx(p.topk(3).values.mean(1).tolist(), abs=1e-6)
+
+
+def test_labels_are_in_order_and_true_ones_have_a_star(scene):
+    names, logits = scene.single.data.labels, torch.full((80,), -9.0)
+    logits[[5, 2]] = torch.tensor([3.0, 0.0])
+    present = torch.zeros(80, dtype=torch.bool)
+    present[2] = True
+    assert paper.first_labels(scene, logits, present, 2) == f"{names[5]} 0.95\n{names[2]} * 0.50"
