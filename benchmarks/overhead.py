@@ -53,7 +53,7 @@ SETTINGS = {
         "one_pixel": {"population": 20, "generations": 5},
         "corner_search": {"variant": "l0+sigma", "n_iter": 10, "increment": 50},
     },
-    TopKEquals: dict.fromkeys(("mi_fgsm", "pgd", "rank_i", "tkml", "tkmia"), STEPS),
+    TopKEquals: dict.fromkeys(("masw", "mi_fgsm", "ml_cw_descent", "pgd", "rank_i", "tkml", "tkmia"), STEPS),
 }
 SHARE = 0.2  # of the entries of an image, where an attack asks how many may change
 
