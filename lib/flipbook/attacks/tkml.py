@@ -2,7 +2,7 @@
 
 from torch import Tensor
 
-from flipbook.attacks._ball import Loss, Plain, descend
+from flipbook.attacks._ball import Loss, Plain, default_radius, descend
 from flipbook.attacks._self_paced import Pace, SelfPaced
 from flipbook.checks import check_positive
 from flipbook.goals import INF, Goal
@@ -83,7 +83,7 @@ def tkml(
         goal,
         objective,
         lambda _: Plain(learning_rate),
-        radius=(5.0 if untargeted else 1.0) if radius is None else radius,
+        radius=default_radius(goal, radius),
         max_iterations=max_iterations,
         leave=untargeted if leave is None else leave,
         trace=trace,
