@@ -5,7 +5,7 @@ import inspect
 import pytest
 import torch
 
-from flipbook import fingerprint
+from flipbook import fingerprint, paths
 from flipbook.generative import Training
 from flipbook.papers import masw as paper
 from flipbook.papers import masw_generators
@@ -50,7 +50,7 @@ def quick(tmp_path, monkeypatch):
     """Generators that are hardly trained, in a store of their own."""
     monkeypatch.setattr(masw_generators, "IMAGES", 2)
     monkeypatch.setattr(masw_generators, "LAPTOP", Training(epochs=1, batch=2, width=2, blocks=1))
-    monkeypatch.setattr(masw_generators.paths, "store", lambda: tmp_path)
+    monkeypatch.setattr(paths, "store", lambda: tmp_path)
 
 
 def test_generators_are_trained_once_for_all_k(scene, quick, monkeypatch):

@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from flipbook import paths
 from flipbook.papers import masw
 from flipbook.papers import masw_tables as tables
 from flipbook.papers import masw_universal as paper
@@ -16,7 +17,7 @@ def scene():
 
 @pytest.fixture(autouse=True)
 def store(tmp_path, monkeypatch):
-    monkeypatch.setattr(paper.paths, "store", lambda: tmp_path)
+    monkeypatch.setattr(paths, "store", lambda: tmp_path)
 
 
 def test_training_images_are_others_and_the_ball_has_the_published_mean_square(scene):

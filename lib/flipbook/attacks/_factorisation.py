@@ -112,7 +112,7 @@ def factorise(
     ones = _ones(k, images, shared_channels)
     method = Method(loss_named(loss, kappa), selection, rounds, inner_iterations, leave_early, group_weight)
 
-    record = _Record(Counted(model, images), images, goal)
+    record = Record(Counted(model, images), images, goal)
     rows = record.rows
     x0 = images[rows].detach()
     weights = x0.new_ones(len(x0), 1, 1, 1) if weights is None else weights[rows].to(x0)
@@ -135,16 +135,6 @@ def factorise(
     return record.result()
 
 
-class _Record(Record):
-    """A record in which pairs can sit out and come back."""
-
-    def work_on(self, rows: Tensor) -> None:
-        """Let these places of the batch be at work, and no others."""
-        self._all[self.rows] = self._at_work
-        self.rows, self._at_work = rows, self._all[rows]
-        self.net.focus(rows)
-
-
 def _ones(k: int | Tensor, images: Tensor, shared_channels: bool) -> Tensor:
     """Check k and turn it into a number of entries of G for every pair, (N,) of int64."""
     N, (channels, size) = len(images), (images.shape[1], images.shape[1:].numel())
@@ -164,7 +154,7 @@ def _ones(k: int | Tensor, images: Tensor, shared_channels: bool) -> Tensor:
     return k.to(images.device, torch.int64) // (channels if shared_channels else 1)
 
 
-def _prepare(problem: Problem, record: _Record, method: Method, initial_weight: float | None) -> None:
+def _prepare(problem: Problem, record: Record, method: Method, initial_weight: float | None) -> None:
     """Set λ1 of the first solve and, for the two selections that never change it, G."""
     gradient = None
     if len(problem.rows) and (initial_weight is None or method.selection == "gradient"):
@@ -183,7 +173,7 @@ def _prepare(problem: Problem, record: _Record, method: Method, initial_weight: 
         problem.start = _rounded(chance.view_as(problem.start).to(problem.start), problem)
 
 
-def _solve(problem: Problem, record: _Record, method: Method) -> Tensor:
+def _solve(problem: Problem, record: Record, method: Method) -> Tensor:
     """Solve for one λ1 a pair; the attempts go into the record. Return which pairs reached their goal, (n,) of bool."""
     T = method.inner_iterations
     δ, G = torch.zeros_like(problem.x0), problem.start
@@ -210,7 +200,7 @@ def _descend(
     problem: Problem,
     δ: Tensor,
     G: Tensor,
-    record: _Record,
+    record: Record,
     method: Method,
     first: int,
     steps: int,
@@ -261,7 +251,7 @@ def _descend(
     return reached
 
 
-def _choose(problem: Problem, δ: Tensor, G: Tensor, record: _Record, method: Method, first: int) -> Tensor:
+def _choose(problem: Problem, δ: Tensor, G: Tensor, record: Record, method: Method, first: int) -> Tensor:
     """G-phase: the lp-box ADMM on G with δ fixed, its duals fresh; return the new G, not yet binary."""
     everyone, at = problem.rows, torch.arange(len(δ), device=δ.device)
     all_G = torch.empty_like(G)

@@ -105,7 +105,7 @@ def minimise_penalty(
 
 
 def penalise(
-    net: Counted, x: Tensor, aim: Goal, penalty: Callable[[Tensor], Tensor], λ: Tensor
+    net: Counted, x: Tensor, aim: Goal, penalty: Callable[[Tensor], Tensor], λ: Tensor | float = 1.0
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Logits, margins, λ penalty (n,) and its gradient with respect to x."""
     with torch.enable_grad():

@@ -110,9 +110,13 @@ class Record:
 
     def keep(self, stays: Tensor) -> None:
         """Let all images leave but these, an index or a mask (n,) into the images at work."""
+        self.work_on(self.rows[stays])
+
+    def work_on(self, rows: Tensor) -> None:
+        """Let these places of the batch be at work, and no others; images can sit out and come back."""
         self._all[self.rows] = self._at_work
-        self.rows, self._at_work = self.rows[stays], self._at_work[stays]
-        self.net.focus(self.rows)
+        self.rows, self._at_work = rows, self._all[rows]
+        self.net.focus(rows)
 
     def result(self) -> Perturbed:
         """Put together what the attack returns."""

@@ -3,13 +3,13 @@
 from torch import Tensor
 
 from flipbook.attacks import _levenberg_marquardt, _stationarity
+from flipbook.attacks._ball import default_radius
 from flipbook.attacks._self_paced import Pace, check_from, check_trace
 from flipbook.attacks.masw import constraint_factors
 from flipbook.checks import check_choice, check_inputs, check_positive
 from flipbook.goals import Goal
 from flipbook.perturbed import Perturbed
 from flipbook.solvers.damped_least_squares import Damping
-from flipbook.top_k import TopKExcludes
 
 MODES = ("lm", "scalar")
 
@@ -60,7 +60,8 @@ def madw(
     margin : float
         What every constraint asks for beyond its boundary, in the unit of the goal's margins.
     radius : float, optional
-        τ in [0, 1] units; by default 5 for `TopKExcludes` and 1 for other goals (10 and 2 on the paper's [-1, 1]).
+        τ in [0, 1] units; by default 5 where labels are only to go (`TopKExcludes`, `HideLabels`) and 1 elsewhere (10
+        and 2 on the paper's [-1, 1]).
     max_iterations : int
         T.
     leave : bool
@@ -88,7 +89,7 @@ def madw(
     (Algorithm S.1). Published settings: η, ε at the start, f_in, f_de, λ = 0.5. Not published, so ours: λ_D's start and
     unit, the margin, without which the iterates end on the boundary, and the ball, which is MASW's.
     """
-    radius = (5.0 if isinstance(goal, TopKExcludes) else 1.0) if radius is None else radius
+    radius = default_radius(goal, radius)
     check_inputs(model, images, goal)
     check_choice("mode", mode, MODES)
     check_positive(damping=damping, radius=radius, max_iterations=max_iterations, chunk=chunk)

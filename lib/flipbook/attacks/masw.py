@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from flipbook.attacks._ball import Plain, descend
+from flipbook.attacks._ball import Plain, default_radius, descend
 from flipbook.attacks._printed import Printed
 from flipbook.attacks._self_paced import Pace, SelfPaced, check_from, check_trace
 from flipbook.checks import check_choice, check_positive
@@ -72,7 +72,8 @@ def masw(
         An image leaves when all constraints are met, or when the ranking is reached (top-k goals only), or not at all;
         then its smallest success counts.
     radius : float, optional
-        τ in [0, 1] units; by default 5 for `TopKExcludes` and 1 for other goals (10 and 2 on the paper's [-1, 1]).
+        τ in [0, 1] units; by default 5 where labels are only to go (`TopKExcludes`, `HideLabels`) and 1 elsewhere (10
+        and 2 on the paper's [-1, 1]).
     learning_rate : float
         Of plain gradient descent, in [0, 1] units (0.01 on [-1, 1]: the gradient doubles and the step halves).
     max_iterations : int
@@ -125,7 +126,7 @@ def masw(
         goal,
         objective,
         lambda _: Plain(learning_rate),
-        radius=(5.0 if isinstance(goal, TopKExcludes) else 1.0) if radius is None else radius,
+        radius=default_radius(goal, radius),
         max_iterations=max_iterations,
         leave=_ranking_reached if stop == "topk" else stop == "constraints",
         trace=trace,

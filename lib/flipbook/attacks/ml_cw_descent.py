@@ -2,12 +2,11 @@
 
 from torch import Tensor
 
-from flipbook.attacks._ball import Plain, descend
+from flipbook.attacks._ball import Plain, default_radius, descend
 from flipbook.attacks._self_paced import Pace, SelfPaced, check_trace
 from flipbook.checks import check_positive
 from flipbook.goals import Goal
 from flipbook.perturbed import Perturbed
-from flipbook.top_k import TopKExcludes
 
 
 def ml_cw_descent(
@@ -39,7 +38,8 @@ def ml_cw_descent(
     factors : Tensor (N, C), optional
         Fixed factors of the hinges, 0 or above (Figures 2 and 3a).
     radius : float, optional
-        τ in [0, 1] units; by default 5 for `TopKExcludes` and 1 for other goals (10 and 2 on the paper's [-1, 1]).
+        τ in [0, 1] units; by default 5 where labels are only to go (`TopKExcludes`, `HideLabels`) and 1 elsewhere (10
+        and 2 on the paper's [-1, 1]).
     learning_rate : float
         Of plain gradient descent, in [0, 1] units (0.01 on [-1, 1]: the gradient doubles and the step halves).
     max_iterations : int
@@ -84,7 +84,7 @@ def ml_cw_descent(
         goal,
         objective,
         lambda _: Plain(learning_rate),
-        radius=(5.0 if isinstance(goal, TopKExcludes) else 1.0) if radius is None else radius,
+        radius=default_radius(goal, radius),
         max_iterations=max_iterations,
         leave=leave,
         trace=trace,

@@ -1,7 +1,6 @@
 """PGD on at most k changed entries within ±ε, targeted (Croce and Hein 2019), the smallest ε searched per image."""
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import count
 
@@ -12,6 +11,7 @@ from flipbook.attacks._batch import batch_view, l2_norm
 from flipbook.attacks._budget import pixels_of
 from flipbook.attacks._chance import keys, uniform
 from flipbook.attacks._loss import loss_named
+from flipbook.attacks._penalty import penalise
 from flipbook.attacks._record import PerImage, Record
 from flipbook.checks import check_inputs, check_positive
 from flipbook.goals import Goal
@@ -101,7 +101,8 @@ def pgd_l0(
     for v in count():
         if not len(goal):
             break
-        distance, gradient = _descent(net, x, goal, loss)
+        logits, _, _, gradient = penalise(net, x, goal, loss)
+        distance = goal.distance(logits)
         # Every image at work has made all the passes so far: the first look, two a step, and this forward.
         record.update(x, distance, l2_norm(x - x0), search.t + 1, 2 * v + 2)
 
@@ -118,16 +119,6 @@ def pgd_l0(
                 record.keep(stays)
                 goal, x0, pixels, search, key, x = (each[stays] for each in (goal, x0, pixels, search, key, x))
     return record.result()
-
-
-def _descent(net: Counted, x: Tensor, goal: Goal, loss: Callable[[Tensor], Tensor]) -> tuple[Tensor, Tensor]:
-    """How many margins are missed (n,), and the gradient of the loss with respect to x."""
-    with torch.enable_grad():
-        x = x.detach().requires_grad_()
-        logits = net(x)
-        value = loss(goal.margins(logits))
-    (gradient,) = torch.autograd.grad(value, x, torch.ones_like(value))
-    return goal.distance(logits.detach()), gradient
 
 
 def _random_start(x0: Tensor, pixels: Tensor, search: "_Search", key: Tensor) -> Tensor:

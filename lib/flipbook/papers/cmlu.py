@@ -8,7 +8,6 @@ the tables and figures that need the same vectors train them once.
 import difflib
 from collections import Counter
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property, lru_cache
 from itertools import combinations
@@ -19,6 +18,7 @@ from filelock import FileLock
 from torch import Tensor
 
 from flipbook import datasets, fingerprint, paths, universal, victims
+from flipbook.kept import kept
 from flipbook.metrics import ssim
 from flipbook.store import Store
 from flipbook.universal import Pool, Training, projections
@@ -243,26 +243,24 @@ def learn(scene: Scene, method: str, of: int = 1, options: dict | None = None, *
         changes = {"step": changes["epsilon"] / 5} | changes
     training, options = replace(scene.training, **changes), _OPTIONS.get(method, {}) | (options or {})
     if method in ("Oracle", "Or-S"):
-        found = _kept(scene, universal.oracle, training, scene.omegas[1 if method == "Or-S" else of])
+        found = _trained(scene, universal.oracle, training, scene.omegas[1 if method == "Or-S" else of])
         return found if method == "Oracle" else found.basis()
     if method == "Or-C":
-        return _kept(scene, universal.or_c, training, scene.omegas[of], learn(scene, "Or-S", **changes), **options)
-    return _kept(scene, _LEARNERS[method], training, scene.labels, **options)
+        return _trained(scene, universal.or_c, training, scene.omegas[of], learn(scene, "Or-S", **changes), **options)
+    return _trained(scene, _LEARNERS[method], training, scene.labels, **options)
 
 
-def _kept(scene: Scene, learner: Callable, training: Training, what, *before, **options):
-    """Read it from the store; train and keep it where it is not there. Two notebooks at once train it once."""
+def _trained(scene: Scene, learner: Callable, training: Training, what, *before, **options):
+    """Train it, or take what was trained before from the store."""
     vectors = [universal_.vectors for universal_ in before]
     settings = asdict(training) | {"progress": True}
     key = fingerprint.digest(learner, settings, options, what, vectors, scene.identity)
-    path = paths.store() / "universal" / f"{learner.__name__}-{key[:20]}.safetensors"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(path.with_suffix(".lock")):
-        with suppress(FileNotFoundError, ValueError):  # not there, or damaged: train it
-            return universal.load(path, scene.train)
-        learnt = learner(*before, scene.train, what, training, **options)
-        universal.save(learnt, path)
-    return learnt
+    return kept(
+        f"universal/{learner.__name__}-{key[:20]}",
+        load=lambda path: universal.load(path, scene.train),
+        learn=lambda: learner(*before, scene.train, what, training, **options),
+        save=universal.save,
+    )
 
 
 def rates(scene: Scene, methods: Sequence[str] = METHODS, test: Pool | None = None, **changes) -> pd.DataFrame:

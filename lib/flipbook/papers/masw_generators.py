@@ -1,13 +1,12 @@
 """The generators of MASW's comparison, GAMA-like and LPD-like: trained once a victim and kept in the store."""
 
-from contextlib import suppress
 from dataclasses import asdict
 
 import torch
-from filelock import FileLock
 
-from flipbook import datasets, fingerprint, generative, paths
+from flipbook import datasets, fingerprint, generative
 from flipbook.generative import Trained, Training
+from flipbook.kept import kept
 
 METHODS = {"GAMA": generative.train_gama, "LPD": generative.train_lpd}
 IMAGES = 100  # training images
@@ -32,13 +31,11 @@ def trained(method: str, model: torch.nn.Module, data: str, seed: int = 0) -> Tr
     code = fingerprint.of_function(METHODS[method])
     settings = asdict(training) | {"progress": True}
     key = fingerprint.digest(method, code, settings, IMAGES, data, fingerprint.of_model(model), device.type)
-    path = paths.store() / "generators" / f"{method.lower()}-{key[:20]}.safetensors"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(path.with_suffix(".lock")):
-        with suppress(FileNotFoundError, ValueError):  # not there, or damaged: train it
-            return generative.load(path, device)
+
+    def train() -> Trained:
         images, labels = datasets.stack(datasets.load(data, "train"), range(IMAGES))
         given = [labels.to(device)] if method == "GAMA" else []
-        generator = METHODS[method](model, images.to(device), *given, training)
-        generative.save(generator, path)
-    return generator
+        return METHODS[method](model, images.to(device), *given, training)
+
+    name = f"generators/{method.lower()}-{key[:20]}"
+    return kept(name, load=lambda path: generative.load(path, device), learn=train, save=generative.save)

@@ -4,16 +4,15 @@ What is learnt is kept in the store and found again by content, so that tables a
 """
 
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import pandas as pd
 import torch
-from filelock import FileLock
 
-from flipbook import datasets, fingerprint, paths, ranked, universal
+from flipbook import datasets, fingerprint, ranked, universal
 from flipbook.checks import check_choice
+from flipbook.kept import kept
 from flipbook.papers import masw, masw_tables
 from flipbook.protocol import Selection
 from flipbook.report import Table, beside
@@ -155,16 +154,12 @@ def learn(
     images, present = scene.training.images, scene.training.targets.bool()
     code = fingerprint.of_function(universal.universal_top_k)
     key = fingerprint.digest(code, attack, settings, k, images, present, fingerprint.of_model(model), str(device.type))
-    path = paths.store() / "universal" / f"top-k-{key[:20]}.safetensors"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(path.with_suffix(".lock")):
-        with suppress(FileNotFoundError, ValueError):  # not there, or damaged: learn it
-            return universal.load(path)
-        learnt = universal.universal_top_k(
-            model, images.to(device), present.to(device), k, attack, **settings, progress=progress
-        )
-        universal.save(learnt, path)
-    return learnt
+
+    def search() -> TopKUniversal:
+        images_, present_ = images.to(device), present.to(device)
+        return universal.universal_top_k(model, images_, present_, k, attack, **settings, progress=progress)
+
+    return kept(f"universal/top-k-{key[:20]}", load=universal.load, learn=search, save=universal.save)
 
 
 def cells(panel: masw.Panel, size: Size, methods: Sequence[str] = tuple(METHODS)) -> list[Cell]:

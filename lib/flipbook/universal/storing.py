@@ -1,33 +1,27 @@
-"""Learnt universals on disk: one safetensors file each, checked when it is read."""
+"""Learnt universals on disk: one file each, checked when it is read."""
 
-import json
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save as to_bytes
 from torch import Tensor
 
-from flipbook import fingerprint
-from flipbook.files import write_whole
+from flipbook import tensor_file
 from flipbook.universal.basis import Basis, Mixture, PerSet, Universal
 from flipbook.universal.generator import Generator
 from flipbook.universal.nag import Generated
 from flipbook.universal.pool import Pool
 from flipbook.universal.top_k import TopKUniversal
 
-KEY = "flipbook universal"
+WHAT = "universal"
 
 
 def save(universal: Universal | TopKUniversal, path: Path | str) -> None:
     """Write what a method returned; the file appears whole or not at all."""
     tensors, about = _taken_apart(universal)
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     about |= {"kind": type(universal).__name__, "method": universal.method, "record": universal.record}
-    about |= {"digest": fingerprint.digest(tensors)}
     if isinstance(universal, Universal):
         about |= {"epsilon": universal.epsilon, "names": universal.names}
-    write_whole({Path(path): to_bytes(tensors, {KEY: json.dumps(about, ensure_ascii=False)})})
+    tensor_file.write(path, WHAT, tensors, about)
 
 
 def load(path: Path | str, pool: Pool | None = None) -> Universal | TopKUniversal:
@@ -46,10 +40,8 @@ def load(path: Path | str, pool: Pool | None = None) -> Universal | TopKUniversa
     ValueError
         It is damaged or not one of ours, its vectors leave the ball, or it does not fit the pool.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"{path} does not exist: train the universal and save it there first")
-    tensors, about = _read(path)
+    tensors, about = tensor_file.read(path, WHAT)
+    _check_ball(path, tensors, about)
     try:
         universal = _put_together(about, tensors, pool.device if pool else torch.device("cpu"))
     except (KeyError, TypeError, RuntimeError) as error:
@@ -62,24 +54,13 @@ def load(path: Path | str, pool: Pool | None = None) -> Universal | TopKUniversa
     return universal
 
 
-def _read(path: Path) -> tuple[dict[str, Tensor], dict]:
-    try:
-        with safe_open(path, "pt") as file:
-            about = json.loads((file.metadata() or {}).get(KEY, "null"))
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
-    except (SafetensorError, OSError, ValueError) as error:
-        raise ValueError(f"{path} is damaged ({error}): train the universal and save it again") from None
-    if about is None:
-        raise ValueError(f"{path} is no universal of this library: give a file that was written by save")
-    if fingerprint.digest(tensors) != about.get("digest"):
-        raise ValueError(f"{path} is damaged (its tensors have changed): train the universal and save it again")
+def _check_ball(path: Path | str, tensors: dict[str, Tensor], about: dict) -> None:
     vectors, ε = tensors.get("vectors"), about.get("epsilon")
     if vectors is not None and not (vectors.abs() <= torch.tensor(ε, dtype=vectors.dtype)).all():
         raise ValueError(f"{path} has vectors beyond epsilon = {ε}: train the universal and save it again")
     z, radius = tensors.get("perturbation"), about.get("radius")
     if z is not None and not z.double().norm() <= radius:
         raise ValueError(f"{path} has a perturbation beyond radius = {radius}: train the universal and save it again")
-    return tensors, about
 
 
 def _taken_apart(universal: Universal) -> tuple[dict[str, Tensor], dict]:

@@ -1,0 +1,39 @@
+"""Tensors in a file with their description: the round trip, and what is refused."""
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from flipbook import tensor_file
+
+
+def test_round_trip_keeps_values_types_and_the_description(tmp_path):
+    tensors = {"v": torch.randn(2, 3, dtype=torch.float64).T, "labels": torch.tensor([1, 2])}
+    tensor_file.write(tmp_path / "a", "thing", tensors, {"names": ["Ω"]})
+    read, about = tensor_file.read(tmp_path / "a", "thing")
+    assert all(torch.equal(read[name], tensors[name]) and read[name].dtype == tensors[name].dtype for name in tensors)
+    assert about["names"] == ["Ω"]
+
+
+def test_a_missing_file(tmp_path):
+    with pytest.raises(FileNotFoundError, match="train the thing"):
+        tensor_file.read(tmp_path / "a", "thing")
+
+
+def test_another_kind_of_file(tmp_path):
+    tensor_file.write(tmp_path / "a", "thing", {"v": torch.ones(2)}, {})
+    with pytest.raises(ValueError, match="is no other of this library"):
+        tensor_file.read(tmp_path / "a", "other")
+    save_file({"v": torch.ones(2)}, tmp_path / "b")
+    with pytest.raises(ValueError, match="is no thing of this library"):
+        tensor_file.read(tmp_path / "b", "thing")
+
+
+@pytest.mark.parametrize("place", [0, -1])
+def test_one_changed_byte_is_noticed(tmp_path, place):
+    tensor_file.write(tmp_path / "a", "thing", {"v": torch.ones(2)}, {})
+    content = bytearray((tmp_path / "a").read_bytes())
+    content[place] ^= 1
+    (tmp_path / "a").write_bytes(content)
+    with pytest.raises(ValueError, match="is damaged"):
+        tensor_file.read(tmp_path / "a", "thing")
