@@ -12,7 +12,7 @@ from flipbook.victims.quality import predict, quality
 from flipbook.victims.training import best_threshold
 
 HEADS = {"asl": "resnet", "decoder": "ml-decoder", "gcn": "ml-gcn"}
-NAMES = [f"{dataset}-{head}" for dataset in ("pictograms20", "pictograms81") for head in HEADS] + ["pictograms268-asl"]
+NAMES = [f"{dataset}-{head}" for dataset in ("pictograms20", "pictograms81", "pictograms268") for head in HEADS]
 
 
 @pytest.fixture

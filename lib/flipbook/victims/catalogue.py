@@ -50,7 +50,20 @@ class Recipe:
 SCENE, SMALL_SCENE, SIGN = (3, 64, 64), (3, 48, 48), (3, 32, 32)
 DIGIT, PADDED_DIGIT = (1, 28, 28), (1, 32, 32)
 MLP, ENSEMBLE, CARLINI = "CLIP + MLP", "ECOC ensemble of VGG16", "SAPF's CIFAR-10 network (the same architecture)"
-ASL = "TResNet-L with the asymmetric loss"
+HEADS = {  # of GMLA and CMLU: stands for, architecture, loss
+    "asl": ("TResNet-L with the asymmetric loss", "resnet", "asymmetric"),
+    "decoder": ("ML-Decoder on TResNet-L", "ml-decoder", "asymmetric"),
+    "gcn": ("ML-GCN on ResNet-101", "ml-gcn", "bce"),
+}
+
+
+def _headed(dataset: str, classes: int, head: str, epochs: int, abstract: int = 0) -> Recipe:
+    """The backbone's trunk with one of the `HEADS`."""
+    about = HEADS[head]
+    return Recipe(
+        f"{dataset}-{head}", *about, SCENE, classes, epochs, 1e-3, augment=True, abstract=abstract, pretrained=True
+    )
+
 
 # The backbone comes before the heads that need it.
 RECIPES = {
@@ -63,30 +76,9 @@ RECIPES = {
         Recipe("pictograms80-resnet", "Swin-B", "resnet", "asymmetric", SCENE, 80, 16),
         Recipe("pictograms80-mlp", MLP, "frozen-mlp", "asymmetric", SCENE, 80, 30),
         Recipe("pictograms81-mlp", MLP, "frozen-mlp", "asymmetric", SCENE, 81, 30),
-        *(
-            Recipe(
-                f"{dataset}-{head}",
-                stands_for,
-                architecture,
-                loss,
-                SCENE,
-                classes,
-                epochs,
-                rate=1e-3,
-                augment=True,
-                abstract=abstract,
-                pretrained=True,
-            )
-            for dataset, classes, abstract, epochs in (("pictograms20", 20, 8, 4), ("pictograms81", 81, 0, 6))
-            for head, stands_for, architecture, loss in (
-                ("asl", ASL, "resnet", "asymmetric"),
-                ("decoder", "ML-Decoder on TResNet-L", "ml-decoder", "asymmetric"),
-                ("gcn", "ML-GCN on ResNet-101", "ml-gcn", "bce"),
-            )
-        ),
-        Recipe(
-            "pictograms268-asl", ASL, "resnet", "asymmetric", SCENE, 268, 14, rate=1e-3, augment=True, pretrained=True
-        ),
+        *(_headed("pictograms20", 20, head, 4, abstract=8) for head in HEADS),
+        *(_headed("pictograms81", 81, head, 6) for head in HEADS),
+        *(_headed("pictograms268", 268, head, epochs) for head, epochs in (("asl", 14), ("decoder", 6), ("gcn", 14))),
         Recipe(
             "pictograms238-onehot", "many-class ViT-B/16", "cnn", "cross-entropy", SMALL_SCENE, 238, 20, augment=True
         ),
