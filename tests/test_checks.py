@@ -1,9 +1,20 @@
 """Bad input is refused in one line that says what is wrong and how to mend it."""
 
+import math
+
+import numpy as np
 import pytest
 import torch
 
-from flipbook.checks import check_choice, check_images, check_inputs, check_positive
+from flipbook.checks import (
+    check_at_least,
+    check_choice,
+    check_counts,
+    check_images,
+    check_inputs,
+    check_positive,
+    check_radius,
+)
 from flipbook.goals import ClassTarget, LabelVector
 from tests.affine import random_affine
 
@@ -65,3 +76,34 @@ def test_good_input_and_an_empty_batch_pass():
 def test_hyper_parameters():
     refused("step is 0: it must be above 0", lambda: check_positive(step=0))
     refused("solver is 'x': choose one of 'a', 'b'", check_choice, "solver", "x", ("a", "b"))
+
+
+@pytest.mark.parametrize(
+    ("check", "value", "message"),
+    [
+        (check_positive, math.inf, "n is inf: it must be above 0 and finite"),
+        (check_positive, math.nan, "n is nan: it must be above 0"),
+        (check_positive, "1", "n is '1': it must be a number"),
+        (check_positive, None, "n is None: it must be a number"),
+        (check_radius, 0, "n is 0: it must be above 0; math.inf means without a bound"),
+        (check_radius, math.nan, "n is nan"),
+        (check_counts, 2.5, "n is 2.5: it must be a whole number, 1 or above"),
+        (check_counts, 3.0, "n is 3.0: it must be a whole number"),
+        (check_counts, 0, "n is 0: it must be a whole number, 1 or above"),
+        (check_counts, True, "n is True: it must be a whole number"),
+        (lambda **n: check_counts(0, **n), -1, "n is -1: it must be a whole number, 0 or above"),
+        (lambda **n: check_at_least(0, **n), -3, "n is -3: it must be 0 or above, and finite"),
+        (lambda **n: check_at_least(0, **n), math.nan, "n is nan: it must be 0 or above"),
+        (lambda **n: check_at_least(0, **n), math.inf, "n is inf: it must be 0 or above, and finite"),
+    ],
+)
+def test_numbers_out_of_range(check, value, message):
+    refused(message, lambda: check(n=value))
+
+
+def test_numbers_in_range():
+    check_positive(a=1e-9, b=np.float32(2), c=3)
+    check_radius(a=math.inf, b=0.1)
+    check_counts(a=1, b=np.int64(7))
+    check_counts(0, a=0)
+    check_at_least(0, a=0, b=0.5)

@@ -164,7 +164,7 @@ def test_labels_tied_to_the_targets_change_for_free():
     assert semantics.flip_rate(before, after, torch.tensor([[1, 1, 0]])).tolist() == [1.0]
     assert semantics.flip_rate(before, after, torch.tensor([[1, 0, 0]])).tolist() == [1.0]
     assert semantics.flip_rate(before, before, torch.tensor([[1, 0, 0]])).tolist() == [0.0]
-    assert semantics.flip_rate(before, after, torch.ones(1, 3)).isnan().all()
+    assert semantics.flip_rate(before, after, torch.ones(1, 3).bool()).isnan().all()
 
 
 def test_rmsd_is_in_grey_levels():
@@ -222,6 +222,49 @@ def test_label_vectors_that_do_not_fit_the_graph_are_refused():
 def test_logits_are_refused():
     with pytest.raises(ValueError, match=r"predictions: torch.float32, must be bool or 0/1: give `logits > 0`"):
         semantics.globally_consistent(VOC, torch.randn(2, 35))
+
+
+ON = torch.tensor([[1, 1, 0]] * 2).bool()
+Ω = torch.tensor([[1, 0, 0]] * 2).bool()
+LOGITS = torch.tensor([[-2.0, 3.0, -1.0]] * 2)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: semantics.measure(ON, LOGITS, Ω), "after: torch.float32, must be bool or 0/1: give `logits > 0`"),
+        (lambda: semantics.measure(LOGITS, ON, Ω), "before: torch.float32, must be bool or 0/1: give `logits > 0`"),
+        (lambda: semantics.measure(ON, LOGITS.int(), Ω), "after: holds other numbers than 0 and 1: give `logits > 0`"),
+        (lambda: semantics.all_off(LOGITS, Ω), "after: torch.float32, must be bool"),
+        (lambda: semantics.flip_rate(ON, LOGITS, Ω), "after: torch.float32, must be bool"),
+        (lambda: semantics.h(VOC, torch.full((1, 35), 2), VOC.mask("cat")), "predictions: holds other numbers than 0"),
+        (lambda: semantics.measure(ON, ON, Ω[0]), r"targets: shape \(3,\), before has \(2, 3\): make them equal"),
+        (lambda: semantics.measure(ON, ON[:, :2], Ω), r"after: shape \(2, 2\), before has \(2, 3\): make them equal"),
+        (lambda: semantics.measure(ON[0], ON, Ω), r"before: shape \(3,\), must be \(B, C\)"),
+        (lambda: semantics.all_off(ON, Ω[:1]), r"targets: shape \(1, 3\), after has \(2, 3\): make them equal"),
+        (lambda: semantics.flip_rate(ON, ON, Ω[:1]), r"excluded: shape \(1, 3\), before has \(2, 3\)"),
+        (lambda: semantics.measure(ON, ON, Ω.to("meta")), "targets are on meta, before on cpu: bring them together"),
+        (lambda: semantics.measure(ON, ON, Ω, reached=Ω), r"reached: torch.bool of shape \(2, 3\), must be bool of"),
+        (lambda: semantics.measure(ON, ON, Ω, reached=Ω[:, 0].int()), r"reached: torch.int32 of shape \(2,\)"),
+        (
+            lambda: semantics.measure(~ON, ~ON, Ω, VOC),
+            r"predictions: shape \(2, 3\), must be \(B, 35\)",
+        ),
+        (
+            lambda: semantics.measure(~ON, ~ON, Ω),
+            "targets: label 0 is a target of image 0 but is not predicted on there",
+        ),
+    ],
+)
+def test_measures_refuse_what_is_no_prediction_in_one_line(call, message):
+    with pytest.raises(ValueError, match=message) as caught:
+        call()
+    assert "\n" not in str(caught.value)
+
+
+def test_predictions_may_be_numbers():
+    assert semantics.all_off(ON.int(), Ω.long()).tolist() == [False, False]
+    assert semantics.measure(ON.int(), ON & ~Ω, Ω.to(torch.uint8))["fr_n"].tolist() == [1, 1]
 
 
 def test_tensors_on_two_devices_are_refused():

@@ -49,7 +49,10 @@ def test_an_empty_batch():
     assert superpixels(torch.rand(0, 3, 8, 8)).shape == (0, 8, 8)
 
 
-@pytest.mark.parametrize(("options", "message"), [({"segments": 0}, "segments is 0"), ({"compactness": -1}, "compact")])
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [({"segments": 0}, "segments is 0"), ({"segments": 2.5}, "segments is 2"), ({"compactness": -1}, "compact")],
+)
 def test_bad_parameters_are_named(options, message):
     with pytest.raises(ValueError, match=message):
         superpixels(halves(), **options)

@@ -1,7 +1,10 @@
 """Tensors in a file with their description: the round trip, and what is refused."""
 
+import json
+
 import pytest
 import torch
+from safetensors import safe_open
 from safetensors.torch import save_file
 
 from flipbook import tensor_file
@@ -35,5 +38,25 @@ def test_one_changed_byte_is_noticed(tmp_path, place):
     content = bytearray((tmp_path / "a").read_bytes())
     content[place] ^= 1
     (tmp_path / "a").write_bytes(content)
+    with pytest.raises(ValueError, match="is damaged"):
+        tensor_file.read(tmp_path / "a", "thing")
+
+
+@pytest.mark.parametrize("change", [{"labels": [3, 2, 1, 0]}, {"epsilon": 0.9}, {"more": 1}])
+def test_an_edited_description_is_noticed(tmp_path, change):
+    path = tmp_path / "a"
+    about = {"labels": [0, 1, 2, 3], "epsilon": 0.1}
+    tensor_file.write(path, "thing", {"v": torch.ones(2)}, about)
+    with safe_open(path, "pt") as file:
+        header = file.metadata()
+    save_file({"v": torch.ones(2)}, path, header | {"flipbook thing": json.dumps(about)})
+    assert tensor_file.read(path, "thing")[1] == about
+    save_file({"v": torch.ones(2)}, path, header | {"flipbook thing": json.dumps(about | change)})
+    with pytest.raises(ValueError, match="is damaged"):
+        tensor_file.read(path, "thing")
+
+
+def test_an_older_file_without_a_digest_of_its_description(tmp_path):
+    save_file({"v": torch.ones(2)}, tmp_path / "a", {"flipbook thing": json.dumps({"digest": "0"})})
     with pytest.raises(ValueError, match="is damaged"):
         tensor_file.read(tmp_path / "a", "thing")

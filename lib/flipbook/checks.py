@@ -2,6 +2,7 @@
 
 import math
 import warnings
+from numbers import Integral, Real
 
 import torch
 from torch import Tensor, nn
@@ -52,16 +53,45 @@ def check_images(images: Tensor) -> None:
 
 
 def check_positive(**values: float) -> None:
-    """Refuse hyper-parameters, given by name, that are not above 0."""
+    """Refuse hyper-parameters, given by name, that are not above 0 and finite."""
     for name, value in values.items():
-        if not value > 0:
+        if not _number(name, value) > 0:
             raise ValueError(f"{name} is {value}: it must be above 0")
+        if value == math.inf:
+            raise ValueError(f"{name} is {value}: it must be above 0 and finite")
+
+
+def check_radius(**values: float) -> None:
+    """Refuse radii, given by name, that are not above 0; an infinite one stands for no ball at all."""
+    for name, value in values.items():
+        if not _number(name, value) > 0:
+            raise ValueError(f"{name} is {value}: it must be above 0; math.inf means without a bound")
+
+
+def check_at_least(least: float, **values: float) -> None:
+    """Refuse hyper-parameters, given by name, that are below a number or not finite."""
+    for name, value in values.items():
+        if not least <= _number(name, value) < math.inf:
+            raise ValueError(f"{name} is {value}: it must be {least:g} or above, and finite")
+
+
+def check_counts(least: int = 1, **values: int) -> None:
+    """Refuse hyper-parameters, given by name, that are no whole numbers or too small."""
+    for name, value in values.items():
+        if isinstance(value, bool) or not isinstance(value, Integral) or value < least:
+            raise ValueError(f"{name} is {value!r}: it must be a whole number, {least} or above")
 
 
 def check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
     """Refuse a word that is not one of the choices."""
     if value not in choices:
         raise ValueError(f"{name} is {value!r}: choose one of {', '.join(map(repr, choices))}")
+
+
+def _number(name: str, value: float) -> float:
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise ValueError(f"{name} is {value!r}: it must be a number")
+    return value
 
 
 def _check_logits(model, images: Tensor, goal: Goal) -> None:

@@ -45,7 +45,7 @@ def h(graph: KnowledgeGraph, predictions: Tensor, targets: Tensor) -> Tensor:
     """
     on = _vectors(graph, predictions, "predictions")
     Ω = _vectors(graph, targets.expand(len(on), -1) if targets.ndim == 1 else targets, "targets")
-    _require_on(graph, on, Ω)
+    _require_on(on, Ω, graph.labels)
     Ψ = Ω | (on & (Ω.to(graph.anc) @ graph.anc > 0))
     above = on & (Ω.to(graph.anc) @ graph.anc.T > 0)
     for level in reversed(graph.levels):
@@ -99,8 +99,20 @@ def globally_consistent(graph: KnowledgeGraph, predictions: Tensor) -> Tensor:
 
 
 def all_off(after: Tensor, targets: Tensor) -> Tensor:
-    """Whether no label of Ω is on any more, (B,) of bool: the naive success, which FR_N is the rate of."""
-    return ~(after.bool() & targets.bool()).any(1)
+    """Whether no label of Ω is on any more, (B,) of bool: the naive success, which FR_N is the rate of.
+
+    Parameters
+    ----------
+    after, targets : Tensor (B, C)
+        Predictions on the attacked images, and Ω.
+
+    Raises
+    ------
+    ValueError
+        For logits in place of predictions, and shapes that differ.
+    """
+    after, targets = _alike(after=after, targets=targets)
+    return ~(after & targets).any(1)
 
 
 def flip_rate(before: Tensor, after: Tensor, excluded: Tensor) -> Tensor:
@@ -113,9 +125,14 @@ def flip_rate(before: Tensor, after: Tensor, excluded: Tensor) -> Tensor:
     excluded : Tensor (B, C)
         GMLA: Ψ of the clean predictions, for every method, so that labels tied to the targets may go with them. CMLU
         (Eq. 11): Ω.
+
+    Raises
+    ------
+    ValueError
+        For logits in place of predictions, and shapes that differ.
     """
-    others = ~excluded.bool()
-    return ((before.bool() != after.bool()) & others).sum(1).double() / others.sum(1)
+    before, after, excluded = _alike(before=before, after=after, excluded=excluded)
+    return ((before != after) & ~excluded).sum(1).double() / (~excluded).sum(1)
 
 
 def rmsd(images: Tensor, originals: Tensor) -> Tensor:
@@ -137,7 +154,7 @@ def measure(
     before, after : Tensor (B, C)
         Predictions on the clean and on the attacked images.
     targets : Tensor (B, C)
-        Ω.
+        Ω, which must be on before.
     graph : KnowledgeGraph, optional
         Without one (CMLU) nothing is semantic: Ω itself is what may change.
     reached : Tensor (B,) of bool, optional
@@ -150,13 +167,24 @@ def measure(
         fr_n, fr_s, fr_s_global (of 0 and 1): all of Ω off; and then locally consistent at Ω; and then globally
         consistent. ntr (NaN where Ω is not off) and ntr_all: share of flipped non-targets, of successes and of all.
 
+    Raises
+    ------
+    ValueError
+        For logits in place of predictions, shapes that differ, and a target that was never on.
+
     Notes
     -----
     Source: CMLU Eq. 11 for FR_N and NT_R, for FR_S the GMLA authors' program. They average NT_R over all attacked
     images in the GMLA tables (`ntr_all`) and over successes in the CMLU paper (`ntr`).
     """
-    before, after, targets = before.bool(), after.bool(), targets.bool()
+    before, after, targets = _alike(before=before, after=after, targets=targets)
+    if graph is None:  # with one, h looks
+        _require_on(before, targets, None)
     if reached is not None:
+        if reached.shape != before.shape[:1] or reached.dtype != torch.bool:
+            raise ValueError(
+                f"reached: {reached.dtype} of shape {tuple(reached.shape)}, must be bool of shape ({len(before)},)"
+            )
         after = torch.where(reached[:, None], after, before)
     naive = all_off(after, targets)
     flips = flip_rate(before, after, targets if graph is None else h(graph, before, targets))
@@ -203,19 +231,43 @@ def _vectors(graph: KnowledgeGraph, tensor: Tensor, name: str) -> Tensor:
             f"{name}: shape {tuple(tensor.shape)}, must be (B, {len(graph)}): one column for each label of graph "
             f"{graph.name!r}"
         )
-    if tensor.is_floating_point():
-        raise ValueError(f"{name}: {tensor.dtype}, must be bool or 0/1: give `logits > 0` for logits")
+    on = _on(tensor, name)
     if tensor.device.type != graph.device.type:
         raise ValueError(f"{name} are on {tensor.device}, graph {graph.name!r} is on {graph.device}: use graph.to(...)")
+    return on
+
+
+def _on(tensor: Tensor, name: str) -> Tensor:
+    """Labels that are on, from bool or 0/1: a logit is not 0 where its label is off."""
+    if tensor.dtype == torch.bool:
+        return tensor
+    if tensor.is_floating_point():
+        raise ValueError(f"{name}: {tensor.dtype}, must be bool or 0/1: give `logits > 0` for logits")
+    if not ((tensor == 0) | (tensor == 1)).all():
+        raise ValueError(f"{name}: holds other numbers than 0 and 1: give `logits > 0` for logits")
     return tensor.bool()
 
 
-def _require_on(graph: KnowledgeGraph, on: Tensor, Ω: Tensor) -> None:
+def _alike(**vectors: Tensor) -> list[Tensor]:
+    """Label vectors by name as bool, all (B, C) of the same size and on one device."""
+    (first, model), *_ = vectors.items()
+    if model.ndim != 2:
+        raise ValueError(f"{first}: shape {tuple(model.shape)}, must be (B, C): a row an image, a column a label")
+    for name, tensor in vectors.items():
+        if tensor.shape != model.shape:
+            raise ValueError(f"{name}: shape {tuple(tensor.shape)}, {first} has {tuple(model.shape)}: make them equal")
+        if tensor.device != model.device:
+            raise ValueError(f"{name} are on {tensor.device}, {first} on {model.device}: bring them together")
+    return [_on(tensor, name) for name, tensor in vectors.items()]
+
+
+def _require_on(on: Tensor, Ω: Tensor, labels: tuple[str, ...] | None) -> None:
     if Ω.shape != on.shape:
         raise ValueError(f"targets: {len(Ω)} rows, predictions: {len(on)}: give one target set for each image")
     row, column = (Ω & ~on).nonzero()[:1].T
     if len(row):
+        name = repr(labels[int(column)]) if labels else f"label {int(column)}"
         raise ValueError(
-            f"targets: {graph.labels[int(column)]!r} is a target of image {int(row)} but is not predicted on there: "
+            f"targets: {name} is a target of image {int(row)} but is not predicted on there: "
             "only what is on can be hidden; leave this image out"
         )

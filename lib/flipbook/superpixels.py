@@ -5,7 +5,7 @@ import torch
 from skimage.segmentation import slic
 from torch import Tensor
 
-from flipbook.checks import check_images, check_positive
+from flipbook.checks import check_counts, check_images, check_positive
 
 
 def superpixels(images: Tensor, segments: int = 350, compactness: float = 10.0) -> Tensor:
@@ -31,7 +31,8 @@ def superpixels(images: Tensor, segments: int = 350, compactness: float = 10.0) 
         For images that `check_images` refuses and parameters out of range.
     """
     check_images(images)
-    check_positive(segments=segments, compactness=compactness)
+    check_counts(segments=segments)
+    check_positive(compactness=compactness)
     eight_bit = (images.detach() * 255).round().byte().permute(0, 2, 3, 1).cpu().numpy()
     maps = [_segment(image, segments, compactness) for image in eight_bit]
     stacked = np.stack(maps) if maps else np.zeros((0, *images.shape[2:]), dtype=np.int64)

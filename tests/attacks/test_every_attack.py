@@ -234,6 +234,34 @@ def test_hyper_parameters_out_of_range_are_named(name, option, value):
         ALL[name](model, x, goal, **(options | {option: value}))
 
 
+COUNTS = [
+    (name, option.name)
+    for name in sorted(ALL)
+    for option in inspect.signature(ALL[name]).parameters.values()
+    if option.annotation in (int, int | None) and option.name != "seed"
+]
+
+
+@pytest.mark.parametrize(("name", "option"), COUNTS)
+@pytest.mark.parametrize("value", [2.5, torch.inf, torch.nan, "7", True])
+def test_counts_that_are_no_whole_numbers_are_named(name, option, value):
+    model, x, goal, options = prepare(name)
+    with pytest.raises(ValueError, match=f"^{option} is {value!r}: it must be a whole number") as caught:
+        ALL[name](model, x, goal, **(options | {option: value}))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "option"),
+    [(n, o) for n in sorted(ALL) for o in ("step", "learning_rate") if o in inspect.signature(ALL[n]).parameters],
+)
+@pytest.mark.parametrize("value", [torch.inf, torch.nan, "1"])
+def test_steps_that_lead_nowhere_are_named(name, option, value):
+    model, x, goal, options = prepare(name)
+    with pytest.raises(ValueError, match=f"^{option} is {value!r}: it must be"):
+        ALL[name](model, x, goal, **(options | {option: value}))
+
+
 @pytest.mark.parametrize(("name", "option"), [("cw_l2", "kappa"), ("ecoc_attack", "eta"), ("ml_cw", "gamma")])
 def test_negative_margins_are_refused(name, option):
     model, x, goal, options = prepare(name)

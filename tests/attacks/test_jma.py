@@ -190,7 +190,7 @@ def test_a_failure_returns_its_closest_attempt():
     ("option", "message"),
     [
         ({"step": 0}, "step is 0: it must be above 0"),
-        ({"kappa": -1}, "neither may be negative"),
+        ({"kappa": -1}, "kappa is -1: it must be 0 or above"),
         ({"solver": "cvxopt"}, "choose one of 'pivoting'"),
         ({"max_iterations": 0}, "max_iterations is 0"),
     ],

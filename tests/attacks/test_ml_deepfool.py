@@ -8,7 +8,7 @@ from flipbook.attacks.ml_deepfool import ml_deepfool
 from flipbook.goals import ClassTarget, HideLabels, LabelVector
 from flipbook.top_k import TopKEquals, TopKExcludes
 from tests.affine import Affine, SmallNet, mid_grey, random_affine
-from tests.attacks.cases import CODE
+from tests.attacks.cases import CODE, images_and_goal
 
 
 @pytest.mark.parametrize("mode", ["all", "violated"])
@@ -243,3 +243,19 @@ def test_bad_settings(options, message):
     model, x = random_affine(), mid_grey(1)
     with pytest.raises(ValueError, match=message):
         ml_deepfool(model, x, LabelVector(model(x) < 0), **options)
+
+
+@pytest.mark.parametrize("kind", ["excluded", "ranked"])
+def test_on_the_boundary_itself_no_image_depends_on_its_neighbours(kind):
+    """As MASW runs it, without a margin: rounding must neither decide success nor keep an image walking."""
+    model = SmallNet()
+    x, goal = images_and_goal(model, kind)
+    options = {"rows": "labels", "margin": 0.0, "scores": "probability", "leave": True, "max_iterations": 20}
+    together = ml_deepfool(model, x, goal, **options)
+    for n in range(len(x)):
+        alone = ml_deepfool(model, x[n : n + 1], goal[n : n + 1], **options)
+        torch.testing.assert_close(alone.images[0], together.images[n], atol=1e-6, rtol=0)
+        assert alone.reached[0] == together.reached[n]
+        assert alone.iterations[0] == together.iterations[n]
+    clear = (goal.margins(model(together.images)).abs() > 1e-6).all(dim=1)
+    assert (clear | ~together.reached).all()

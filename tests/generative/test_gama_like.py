@@ -114,6 +114,9 @@ def test_settings_out_of_range_and_too_few_images():
     for name in ("epsilon", "epochs", "batch", "rate", "width", "blocks"):
         with pytest.raises(ValueError, match=f"{name} is 0"):
             short(**{name: 0})
+    for name in ("epochs", "batch", "width", "blocks"):
+        with pytest.raises(ValueError, match=rf"{name} is 2\.5: it must be a whole number, 1 or above"):
+            short(**{name: 2.5})
     with pytest.raises(ValueError, match="images are 1: batch norm needs at least 2"):
         train_gama(victim(), images(1), labels(1), short())
     with pytest.raises(ValueError, match=r"layer 'body\.1' runs 2 times a pass"):

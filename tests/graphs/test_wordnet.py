@@ -71,6 +71,34 @@ def test_a_folder_without_wordnet_is_refused(tmp_path):
         wordnet.build({"cat": "cat.n.01"}, tmp_path)
 
 
+class Dictionary:
+    """WordNet with one noun and one verb, which answers and fails as nltk does."""
+
+    def synset(self, name):
+        senses = {"dog": {"n": "a noun"}, "run": {"v": "a verb"}}
+        word, kind, _ = name.split(".")
+        return senses[word][kind]
+
+
+needs_nltk = pytest.mark.skipif(importlib.util.find_spec("nltk") is None, reason="needs nltk")
+
+
+@needs_nltk
+@pytest.mark.parametrize(
+    ("synset", "message"),
+    [
+        ("run.v.01", "label 'a' has synset 'run.v.01': it must be a noun, such as 'dog.n.01'"),
+        ("dog.v.01", "label 'a' has synset 'dog.v.01': it must be a noun, such as 'dog.n.01'"),
+        ("dog", "label 'a' has synset 'dog': it must be a noun, such as 'dog.n.01'"),
+        ("run.n.01", "label 'a' has synset 'run.n.01': WordNet has no such noun; write a noun like 'dog.n.01'"),
+    ],
+)
+def test_only_nouns_are_taken(synset, message):
+    assert wordnet._synset(Dictionary(), "a", "dog.n.01") == "a noun"
+    with pytest.raises(ValueError, match=f"^{message}$"):
+        wordnet._synset(Dictionary(), "a", synset)
+
+
 FOLDER = paths.data_root() / "wordnet"
 needs_wordnet = pytest.mark.skipif(
     importlib.util.find_spec("nltk") is None or not (FOLDER / "data.noun").is_file(),

@@ -100,5 +100,59 @@ def test_a_trend_is_from_end_to_end(values, rises, falls):
     curve = pd.Series(values, dtype=float)
     assert verdict(claim.trend, "rises", "here", curve, 2) is rises
     assert verdict(claim.trend, "falls", "here", curve, 2, rises=False) is falls
-    assert verdict(claim.flat, "flat", "here", curve, 8)
-    assert not verdict(claim.flat, "flat", "here", curve, 3)
+    assert verdict(claim.flat, "flat", "here", curve, 0, 8)
+    assert not verdict(claim.flat, "flat", "here", curve, 0, 3)
+    assert verdict(claim.flat, "flat", "here", curve, 2, 0)  # one value is left
+
+
+@pytest.mark.parametrize("values", [[100, 100, 100], [99.5, 100, 100], [0, 0.5, 0]])
+def test_a_saturated_curve_carries_no_verdict(values):
+    claims = Claims()
+    claim.flat(claims, "flat", "here", pd.Series(values, index=[-1, 0, 1], dtype=float), 0, 5)
+    (made,) = claims
+    assert (made.holds, made.reason) == (None, claim.SATURATED)
+
+
+def test_a_plateau_at_the_top_counts_where_the_curve_falls_elsewhere():
+    curve = pd.Series([60, 100, 100], index=[-1, 0, 1], dtype=float)
+    assert verdict(claim.flat, "flat", "here", curve, 0, 5) is True
+    assert verdict(claim.flat, "flat", "here", curve, -1, 5) is False
+
+
+@pytest.mark.parametrize(
+    ("parts", "expected"),
+    [
+        ([rows(A=LOW, B=HIGH), rows("y", A=LOW, B=HIGH)], True),
+        ([rows(A=LOW, B=HIGH), rows("y", A=LOW, B=LOW)], True),  # a tie, and a sure one
+        ([rows(A=LOW, B=HIGH), rows("y", A=HIGH, B=LOW)], False),
+        ([rows(A=LOW, B=HIGH), rows("y", A=[0.0, 1.0] * 3, B=[1.0, 0.0] * 3)], None),  # a tie that may be none
+        ([rows(A=LOW[:5], B=HIGH[:5])], None),  # too few target sets
+    ],
+)
+def test_not_more_is_less_or_a_sure_tie(parts, expected):
+    assert verdict(claim.not_more, pd.concat(parts), "A", "B", "fr_s", "here", ["cell"], 0.2) is expected
+
+
+def won(cell, shares):
+    """Rows of a method that always succeeds, consistently in these shares of each target set."""
+    return rows(cell, A=shares).assign(fr_n=1.0)
+
+
+@pytest.mark.parametrize(
+    ("parts", "expected"),
+    [
+        ([[0.5, 0.5, 0.6, 0.4, 0.5, 0.5], [0.6] * 6], True),
+        ([[0.5] * 6, [0.9, 0.8, 0.9, 0.8, 0.9, 0.8]], False),  # one cell is outside
+        ([[0.5] * 6, [0.1] * 6], False),
+        ([[0.5] * 6, [0.2, 1.0, 1.0, 0.2, 1.0, 1.0]], None),  # outside, but perhaps by chance
+        ([[0.0, 1.0] * 3, [1.0, 0.0] * 3], None),  # inside, but all together too close to the ends
+    ],
+)
+def test_the_consistent_share_lies_between(parts, expected):
+    of = pd.concat([won(name, shares) for name, shares in zip("xy", parts, strict=True)])
+    assert verdict(claim.consistent_between, of, "A", 31, 71, "here", ["cell"]) is expected
+
+
+def test_the_consistent_share_is_that_of_successes():
+    of = won("x", [0.3] * 6).assign(fr_n=0.5)
+    assert verdict(claim.consistent_between, of, "A", 55, 65, "here", ["cell"]) is True

@@ -1,6 +1,7 @@
 """Pairs hold their target set, trials aim at Ω or Ψ, failures count as clean, and tables join the printed rows."""
 
 import inspect
+import math
 
 import pandas as pd
 import pytest
@@ -131,8 +132,21 @@ def test_rates_are_means_over_target_sets_of_equal_weight():
     assert (line["FR_N"], line["± FR_N"]) == (50, 50)
     assert (line["NT_R"], line["± NT_R"]) == pytest.approx((5, 5))
     assert (line["ssim"], line["pairs"], line["passes"]) == pytest.approx((0.8, 4, 3))
+    assert line["note"] == ""
     assert set(paper.COLUMNS) <= set(line) & set(paper.printed(reported("gmla/table-01")))
     assert paper.printed(reported("gmla/table-02"))["labels"].tolist() == ["1", "2", "3", "4", "5"] * 3
+
+
+def test_one_image_a_target_set_has_no_spread():
+    measures = dict.fromkeys(("fr_s", "fr_s_global", "ntr", "ntr_all", "ssim", "passes"), 0.0)
+    alone = pd.DataFrame({"method": "A", "target_set": [0, 1, 2], "fr_n": [1.0, 0.0, 0.0], **measures})
+    several = alone.assign(method="B", target_set=[0, 0, 1])
+    first, second = paper.rates(pd.concat([alone, several]), ["method"]).to_dict("records")
+    assert first["FR_N"] == pytest.approx(100 / 3)
+    assert math.isnan(first["± FR_N"])
+    assert math.isnan(first["± NT_R"])
+    assert (first["note"], second["note"]) == (paper.ALONE, "")
+    assert second["± FR_N"] == 25
 
 
 def test_sizes_and_bad_input(scene):

@@ -18,6 +18,10 @@ def net_pool(images=40, outputs=6, seed=0):
     return Pool(SmallNet(outputs, seed=seed), mid_grey(images, SHAPE))
 
 
+def single_precision(pool):
+    return Pool(pool.net.model.float(), pool.images.float(), pool.names)
+
+
 def short(**options):
     return Training(**({"epochs": 2, "images": 8, "batch": 4, "progress": False} | options))
 

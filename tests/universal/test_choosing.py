@@ -40,6 +40,30 @@ def test_draw_repeats_and_differs_by_seed():
     assert all(len(each) == 3 and set(each) <= set(everything) for each in draws)
 
 
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        ("abcdfe", "the test pool is for other labels than the training pool's: label 4 is 'f' there and 'e' here"),
+        ("abcde", "the test pool is for other labels than the training pool's: 5 against 6"),
+    ],
+)
+def test_pools_of_other_labels(names, message):
+    train, test = affine_pool(names="abcdef"), affine_pool(outputs=len(names), names=names)
+    for choose in (lambda: choose_labels(train, test, 2), lambda: choose_sets(train, test, range(5), 2)):
+        with pytest.raises(ValueError, match=message) as caught:
+            choose()
+        assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("name", "value"), [("count", 2.5), ("in_test", 0), ("in_training", 1.5)])
+def test_numbers_that_are_not_whole(name, value):
+    pool = affine_pool()
+    with pytest.raises(ValueError, match=f"{name} is {value}: it must be a whole number, 1 or above"):
+        choose_labels(pool, pool, **({"count": 2} | {name: value}))
+    with pytest.raises(ValueError, match=f"{name} is {value}: it must be a whole number, 1 or above"):
+        choose_sets(pool, pool, range(6), 2, **{name: value})
+
+
 def test_too_many_to_list(monkeypatch):
     monkeypatch.setattr(choosing, "MOST", 10)
     with pytest.raises(ValueError, match="more than the 10 that can be listed"):

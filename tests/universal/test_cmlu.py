@@ -180,7 +180,11 @@ class TestCoefficients:
         (cmlu_beta, {"t_law": "even"}, "t_law is 'even'"),
         (cmlu_beta, {"values": "real"}, "values is 'real'"),
         (cmlu_alpha, {"order": "random"}, "order is 'random'"),
-        (cmlu_alpha, {"inner_steps": -1}, "inner_steps is -1"),
+        (cmlu_alpha, {"inner_steps": -1}, "inner_steps is -1: it must be a whole number, 0 or above"),
+        (cmlu_alpha, {"inner_steps": 1.5}, "inner_steps is 1.5: it must be a whole number"),
+        (cmlu_alpha, {"inner_move": torch.inf}, "inner_move is inf: it must be above 0 and finite"),
+        (cmlu_beta, {"penalty": torch.nan}, "penalty is nan: it must be 0 or above"),
+        (cmlu_beta, {"penalty": -3}, "penalty is -3: it must be 0 or above"),
     ],
 )
 def test_wrong_options(train, options, message):
@@ -189,6 +193,8 @@ def test_wrong_options(train, options, message):
 
 
 def test_wrong_labels():
+    with pytest.raises(ValueError, match="label None is no label"):
+        cmlu_beta(affine_pool(), [None], short())
     with pytest.raises(ValueError, match="given twice"):
         cmlu_beta(affine_pool(), [0, 0], short())
     with pytest.raises(ValueError, match="label 9 does not exist"):

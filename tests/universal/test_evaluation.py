@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from flipbook.universal import Basis, Pool, cmlu_beta, evaluate, evaluation, summarise
+from flipbook.universal import Basis, PerSet, Pool, cmlu_beta, evaluate, evaluation, summarise
 from tests.universal.small import Scripted, net_pool, short
 
 CLEAN = torch.tensor([[1, 1, -1, -1], [1, 1, 1, -1], [1, -1, -1, -1], [-1, 1, 1, -1], [1, 1, -1, 1]])
@@ -114,10 +114,21 @@ def test_chunks_do_not_matter_and_projections_do():
 def test_errors():
     pool, basis = scripted()
     other = Pool(pool.net.model, pool.images, list("abce"))
-    with pytest.raises(ValueError, match="4 labels, the pool has 4 of other names"):
+    with pytest.raises(ValueError, match="test is for other labels than the pool's: label 3 is 'd' there and 'e' here"):
         evaluate(basis, other, [(0,)])
     with pytest.raises(ValueError, match="target set is empty"):
         evaluate(basis, pool, [()])
     small = Basis((0,), torch.zeros(1, 3, 2, 2), 0.5, pool.names, "test")
     with pytest.raises(ValueError, match="make them equal"):
         evaluate(small, pool, [(0,)], progress=False)
+    with pytest.raises(ValueError, match=r"chunk is 1\.5: it must be a whole number"):
+        evaluate(basis, pool, [(0,)], chunk=1.5)
+
+
+def test_options_that_a_universal_does_not_have():
+    pool, basis = scripted()
+    single = PerSet(((0,),), basis.vectors[:1], basis.epsilon, pool.names, "Oracle")
+    with pytest.raises(ValueError, match="Oracle has no option 'projection': its compose_all takes none; leave"):
+        evaluate(single, pool, [(0,)], projection="clip")
+    with pytest.raises(ValueError, match="test has no option 'project': its compose_all takes projection; leave"):
+        evaluate(basis, pool, [(0,)], project="clip")

@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from flipbook.universal import evaluate, nag
+from flipbook.universal import evaluate, load, nag, save
 from flipbook.universal.generator import Generator, fresh
-from tests.universal.small import net_pool, short
+from tests.universal.small import net_pool, short, single_precision
 
 
 @pytest.mark.parametrize("shape", [(3, 6, 6), (1, 28, 28), (3, 64, 64), (3, 50, 37), (3, 448, 448)])
@@ -30,9 +30,24 @@ def test_one_perturbation_a_set_whatever_else_is_composed():
     sets = [(0,), (2, 3), (0, 2, 3)]
     together = result.compose_all(sets)
     for omega, v in zip(sets, together, strict=True):
-        torch.testing.assert_close(result.compose(omega), v, atol=1e-12, rtol=0)
+        assert torch.equal(result.compose(omega), v)
         assert v.abs().max() == 0.05
     assert not torch.equal(together[1], together[2])
+
+
+@pytest.mark.parametrize("width", [8, 64])
+def test_in_single_precision_too_and_from_a_file(width, tmp_path):
+    """Where products round: in a batch of another size, and from memory that begins at another place."""
+    result = nag(single_precision(net_pool()), [0, 2, 3], short(), width=width)
+    sets = [(0,), (2, 3), (0, 2), (0, 2, 3), (3,)]
+    together = result.compose_all(sets)
+    assert together.dtype == torch.float32
+    for omega, v in zip(sets, together, strict=True):
+        assert torch.equal(result.compose(omega), v)
+    save(result, tmp_path / "u.safetensors")
+    back = load(tmp_path / "u.safetensors")
+    assert torch.equal(back.compose_all(sets), together)
+    assert torch.equal(back.compose_all(sets[::-1]), together.flip(0))
 
 
 def test_passes():
@@ -59,3 +74,5 @@ def test_errors():
         result.compose([0, 1])
     with pytest.raises(ValueError, match="width is 0"):
         nag(net_pool(), [0], short(), width=0)
+    with pytest.raises(ValueError, match=r"noise is 2\.5: it must be a whole number"):
+        nag(net_pool(), [0], short(), noise=2.5)

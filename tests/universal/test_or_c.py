@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from flipbook.universal import or_c, or_s
+from flipbook.universal import Pool, or_c, or_s
 from flipbook.universal.training import Visits
-from tests.universal.small import net_pool, short
+from tests.universal.small import net_pool, short, single_precision
 
 TRAINING = short(epochs=3, images=6, batch=6, epsilon=0.2, step=0.05)
 
@@ -59,6 +59,17 @@ def test_starts_from_or_s():
     torch.testing.assert_close(result.compose_all([(0, 2), (0, 2, 3)]), basis.compose_all([(0, 2), (0, 2, 3)]))
 
 
+def test_a_set_does_not_depend_on_the_others_bitwise():
+    pool = single_precision(net_pool())
+    basis = or_s(pool, [0, 2, 3], TRAINING)
+    result = or_c(basis, pool, [(0,), (0, 2), (2, 3), (0, 2, 3)], TRAINING)
+    together = result.compose_all(result.omegas)
+    assert together.dtype == torch.float32
+    for omega, v in zip(result.omegas, together, strict=True):
+        assert torch.equal(result.compose(omega), v)
+    assert torch.equal(together[0], basis.vectors[0])
+
+
 def test_errors():
     pool = net_pool()
     basis = or_s(pool, [0, 2], TRAINING)
@@ -66,5 +77,7 @@ def test_errors():
         or_c(basis, pool, [(0, 1)], TRAINING)
     with pytest.raises(ValueError, match=r"training.epsilon is 0\.05, the basis has 0\.2"):
         or_c(basis, pool, [(0, 2)], short())
+    with pytest.raises(ValueError, match="the basis is for other labels than the pool's: label 0 is '0' there and 'a'"):
+        or_c(basis, Pool(pool.net.model, pool.images, "abcdef"), [(0, 2)], TRAINING)
     with pytest.raises(ValueError, match="setting is 'sgd'"):
         or_c(basis, pool, [(0, 2)], TRAINING, setting="sgd")

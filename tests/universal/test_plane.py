@@ -69,8 +69,10 @@ def test_errors():
     basis = basis_of(pool)
     with pytest.raises(ValueError, match=r"\{0, 1, 2\} has 3 labels: a plane needs two"):
         plane(basis, pool, [(0, 1, 2)])
-    with pytest.raises(ValueError, match="points is 0"):
+    with pytest.raises(ValueError, match="points is 1: it must be a whole number, 2 or above"):
         plane(basis, pool, [(0, 1)], points=1)
+    with pytest.raises(ValueError, match="the basis is for other labels than the pool's: label 0 is '0' there and 'a'"):
+        plane(basis, affine_pool(names="abcdef"), [(0, 1)])
     basis.vectors[0] = 0
     with pytest.raises(ValueError, match="is 0: it spans no plane"):
         plane(basis, pool, [(0, 1)], progress=False)

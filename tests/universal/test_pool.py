@@ -1,5 +1,6 @@
 """Pools: clean logits once, target sets read from numbers, names and masks, and what is refused."""
 
+import numpy as np
 import pytest
 import torch
 
@@ -48,11 +49,35 @@ def test_a_single_label_is_a_set():
         ([], "target set is empty"),
         (torch.zeros(6).bool(), "target set is empty"),
         (torch.ones(5).bool(), r"mask of shape \(5,\)"),
+        (torch.tensor([0, 1, 1, 0, 0, 0]), "6 whole numbers, as many as there are labels: give a mask as mask.bool()"),
+        (np.array([0, 1, 1, 0, 0, 0]), "6 whole numbers, as many as there are labels"),
+        ([0, 1, 1, 0, 0, 0], "target set names 'cat' twice"),
+        ([True, False, True], "label True is no label: give its number, 0 .. 5, or its name"),
+        (torch.tensor([0.0, 2.0]), r"tensor of torch.float32 and shape \(2,\): give label numbers, or a mask"),
+        (torch.ones(2, 6).long(), r"tensor of torch.int64 and shape \(2, 6\)"),
+        (1.7, "label 1.7 is no label"),
+        ([1.0, 2.0], "label 1.0 is no label"),
+        (None, "label None is no label"),
+        ([None], "label None is no label"),
     ],
 )
 def test_wrong_sets(omega, message):
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(ValueError, match=message) as caught:
         target_set(omega, NAMES)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "omega",
+    [
+        np.array([4, 1]),
+        np.array([0, 1, 0, 0, 1, 0], dtype=bool),
+        [np.int64(1), torch.tensor(4)],
+        np.array(["house", "dog"]),
+    ],
+)
+def test_a_set_is_read_from_numpy(omega):
+    assert target_set(omega, NAMES) == (1, 4)
 
 
 def test_lists_of_sets():
@@ -60,6 +85,9 @@ def test_lists_of_sets():
         target_sets([(0, 1), (2,), (1, 0)], NAMES)
     with pytest.raises(ValueError, match="no target set"):
         target_sets([], NAMES)
+    for omegas in (None, 3, "cat"):
+        with pytest.raises(ValueError, match=f"target sets are {omegas!r}: give a list of them"):
+            target_sets(omegas, NAMES)
     assert identity((1, 2)) != identity((12,))
 
 

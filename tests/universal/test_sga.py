@@ -49,3 +49,9 @@ def test_labels_do_not_depend_on_each_other():
     both, one = (sga(pool, labels, short(), inner_batch=2).vectors for labels in ([4, 0], [0]))
     assert torch.equal(both[1], one[0])
     assert (both.abs() <= 0.05).all()
+
+
+@pytest.mark.parametrize("option", ["inner_batch", "inner_passes"])
+def test_numbers_that_are_not_whole(option):
+    with pytest.raises(ValueError, match=f"{option} is 2.5: it must be a whole number, 1 or above"):
+        sga(net_pool(), [0], short(), **{option: 2.5})

@@ -62,7 +62,7 @@ def test_rates_out_of_range(wanted):
 
 
 def test_patience_out_of_range():
-    with pytest.raises(ValueError, match="patience is 0: it must be above 0"):
+    with pytest.raises(ValueError, match="patience is 0: it must be a whole number, 1 or above"):
         Patience(0)
 
 

@@ -1,5 +1,7 @@
 """Files of all kinds: back as they were, refused when damaged or of another victim."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -66,6 +68,30 @@ def test_vectors_beyond_the_ball(pool, tmp_path):
     basis.vectors[0, 0, 0, 0] = 0.0500001
     save(basis, tmp_path / "u.safetensors")
     with pytest.raises(ValueError, match=r"vectors beyond epsilon = 0\.05"):
+        load(tmp_path / "u.safetensors")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"labels": (0, 2, 2)}, r"\(0, 2, 2\) names something twice"),
+        ({"labels": (0, 2, 6)}, "label 6 is none of its 6 labels"),
+        ({"labels": (0, 2, -1)}, "label -1 is none of its 6 labels"),
+        ({"labels": (0, 2, "3")}, "label '3' is none of its 6 labels"),
+        ({"names": ("a", "a", "b", "c", "d", "e")}, "names something twice"),
+    ],
+)
+def test_labels_are_different_and_exist(pool, tmp_path, change, message):
+    save(replace(trained("basis", pool), **change), tmp_path / "u.safetensors")
+    with pytest.raises(ValueError, match=message) as caught:
+        load(tmp_path / "u.safetensors")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("omegas", [((0,), (0, 2), (0, 2)), ((0,), (0, 0), (2, 3)), ((0,), (0, 2), (2, 9))])
+def test_target_sets_are_different_and_exist(pool, tmp_path, omegas):
+    save(replace(trained("oracle", pool), omegas=omegas), tmp_path / "u.safetensors")
+    with pytest.raises(ValueError, match="lacks what a PerSet needs"):
         load(tmp_path / "u.safetensors")
 
 

@@ -264,15 +264,18 @@ def test_round_trip(tmp_path):
 
 
 def test_errors():
-    with pytest.raises(ValueError, match=r"image 0 has 1 of 6 labels, which leaves no 6 others|k is 6: it must be in"):
+    with pytest.raises(ValueError, match=r"image 0 has 1 of 6 labels, which leaves no 6 others|k is 6: it must be"):
         learn(k=6)
     with pytest.raises(ValueError, match="goal speaks of 11 images, the batch has 12"):
         learn(present=TOP[1:])
     with pytest.raises(ValueError, match="images hold no image"):
         learn(images=IMAGES[:0], present=TOP[:0])
-    for name in ("radius", "batch_size", "max_passes", "eval_every", "patience", "chunk"):
-        with pytest.raises(ValueError, match=f"{name} is 0: it must be above 0"):
-            learn(**{name: 0})
+    for name in ("batch_size", "max_passes", "eval_every", "patience", "chunk"):
+        for value in (0, 1.5):
+            with pytest.raises(ValueError, match=f"{name} is {value}: it must be a whole number, 1 or above"):
+                learn(**{name: value})
+    with pytest.raises(ValueError, match="radius is 0: it must be above 0"):
+        learn(radius=0)
     with pytest.raises(ValueError, match="fooling_rate is 2"):
         learn(fooling_rate=2)
     with pytest.raises(ValueError, match=r"images have shape \(3, 8, 8\), the perturbation \(3, 6, 6\)"):

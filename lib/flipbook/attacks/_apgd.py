@@ -13,7 +13,7 @@ from torch import Tensor
 from flipbook.attacks._batch import batch_view, l2_norm
 from flipbook.attacks._record import PerImage, Record
 from flipbook.attacks._targets import Losses, split
-from flipbook.checks import check_positive
+from flipbook.checks import check_counts, check_positive, check_radius
 from flipbook.goals import Goal
 from flipbook.gradients import row_gradients
 from flipbook.passes import Counted
@@ -92,11 +92,12 @@ def auto_pgd(
         The first success. Passes: 1 forward and k backward a step, 1 forward to look at the clean images and 1 at the
         last iterate. An image that leaves has made the backward passes of its last iterate too.
     """
-    check_positive(bound=bound, step=step, max_iterations=max_iterations, momentum=momentum)
+    check_radius(bound=bound)
+    check_positive(step=step, momentum=momentum)
+    check_counts(max_iterations=max_iterations)
+    check_counts(0, shortenings=shortenings)
     if momentum > 1:
         raise ValueError(f"momentum is {momentum}: it is the weight of a step, at most 1")
-    if shortenings < 0:
-        raise ValueError(f"shortenings is {shortenings}: it must be 0 or above")
     net = Counted(model, images)
     record = Record(net, images, goal)
     kept = {name: images.new_full((len(images), max_iterations), torch.nan) for name in trace}

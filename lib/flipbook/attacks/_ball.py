@@ -11,11 +11,13 @@ from torch import Tensor
 
 from flipbook.attacks._batch import batch_view, l2_norm
 from flipbook.attacks._record import Record
-from flipbook.checks import check_inputs, check_positive
+from flipbook.checks import check_choice, check_counts, check_inputs, check_radius
 from flipbook.goals import Goal, HideLabels
 from flipbook.passes import Counted
 from flipbook.perturbed import Perturbed
 from flipbook.top_k import TopKExcludes
+
+STEP = "step"  # the one quantity that every trace can have
 
 # Goal and logits (n, C) to what is descended (n,) and to quantities (n,) for the trace; indexed by image like a goal.
 Objective = Callable[[Goal, Tensor], tuple[Tensor, dict[str, Tensor]]]
@@ -98,7 +100,8 @@ def descend(
         Whether an image leaves at its first success; else it goes on, and its smallest success counts. A function of
         the goal and the logits (n, C) says itself who leaves, (n,) of bool.
     trace : tuple of str
-        Quantities of the objective to keep, (N, T + 1) each, NaN where an image had left.
+        Quantities to keep, (N, T + 1) each, NaN where an image had left: those of the objective, and "step", the L2
+        norm of the step from an iterate before it is projected.
 
     Returns
     -------
@@ -110,10 +113,11 @@ def descend(
     Raises
     ------
     ValueError
-        For inputs that `check_inputs` refuses and hyper-parameters out of range.
+        For inputs that `check_inputs` refuses, hyper-parameters out of range and quantities that nobody knows.
     """
     check_inputs(model, images, goal)
-    check_positive(radius=radius, max_iterations=max_iterations)
+    check_radius(radius=radius)
+    check_counts(max_iterations=max_iterations)
     net = Counted(model, images)
     record = Record(net, images, goal)
     kept = {name: images.new_full((len(images), max_iterations + 1), torch.nan) for name in trace}
@@ -130,14 +134,17 @@ def descend(
             x.requires_grad_(not last)
             logits = net(x)
             value, quantities = objective(goal, logits)
-        for name, values in kept.items():
-            values[record.rows, v] = quantities[name].to(values)
+        _keep(quantities, kept, record.rows, v)
         distance = goal.distance(logits.detach())
         record.update(x.detach(), distance, l2_norm(δ), v, 2 * v + 2)
         if last:
             break
         (g,) = torch.autograd.grad(value, x, torch.ones_like(value))
-        δ = into_ball(step(δ, g), radius)
+        before = δ.clone() if STEP in kept else δ
+        δ = step(δ, g)
+        if STEP in kept:
+            kept[STEP][record.rows, v] = l2_norm(δ - before).to(kept[STEP])
+        δ = into_ball(δ, radius)
         # Asking who is done waits for the device, but saves each image that leaves its next passes.
         done = leave(goal, logits.detach()) if callable(leave) else distance == 0
         if leave and len(stays := (~done).nonzero().flatten()) < len(δ):
@@ -146,6 +153,14 @@ def descend(
     result = record.result()
     result.trace = kept
     return result
+
+
+def _keep(quantities: dict[str, Tensor], kept: dict[str, Tensor], rows: Tensor, v: int) -> None:
+    """Write quantities (n,) of iterate v into their traces."""
+    for name, values in kept.items():
+        check_choice("trace", name, (*quantities, STEP))
+        if name != STEP:
+            values[rows, v] = quantities[name].to(values)
 
 
 def into_ball(δ: Tensor, radius: float) -> Tensor:

@@ -20,7 +20,7 @@ from flipbook.attacks._chance import keys, uniform
 from flipbook.attacks._loss import loss_named
 from flipbook.attacks._record import PerImage, Record
 from flipbook.attacks._weight import WeightSearch
-from flipbook.checks import check_choice, check_positive
+from flipbook.checks import check_choice, check_counts, check_positive
 from flipbook.goals import Goal
 from flipbook.passes import Counted
 from flipbook.perturbed import Perturbed
@@ -102,7 +102,7 @@ def factorise(
     """
     check_choice("selection", selection, SELECTIONS)
     check_choice("search_stop", search_stop, ("budget", "first"))
-    check_positive(search_steps=search_steps, rounds=rounds, inner_iterations=inner_iterations)
+    check_counts(search_steps=search_steps, rounds=rounds, inner_iterations=inner_iterations)
     if initial_weight is not None:
         check_positive(initial_weight=initial_weight)
     if not kappa >= 0:

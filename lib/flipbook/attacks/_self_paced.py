@@ -26,7 +26,7 @@ class Pace:
     weights : {"spw", "spl", "fixed", "hard", "none"}
         The rule for ε. "spw", the paper's: times η after an iteration that lowers the objective, else the mean of the
         last two. "spl": times η always. "fixed": never changed. "hard": as "spw", but w is 1 where ζ <= ε, else 0 (the
-        paper's ad hoc strategy). "none": w is 1.
+        paper's ad hoc strategy; where every ζ is above ε nothing moves any more). "none": w is 1.
     eta : float
         η > 1.
     eps0 : float

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from torch import Tensor
 
-from flipbook.checks import check_positive
+from flipbook.checks import check_counts
 
 
 def tiles(rows: int, columns: int, cells: int) -> Iterator[tuple[slice, slice]]:
@@ -20,7 +20,7 @@ def cells_at_once(chunk: int | None, images: Tensor) -> int:
     """Return `chunk`, or what is fast where the images are: few enough for a processor's cache, many for a GPU."""
     if chunk is None:
         return 64 if images.device.type == "cpu" else 512
-    check_positive(chunk=chunk)
+    check_counts(chunk=chunk)
     return chunk
 
 

@@ -12,7 +12,7 @@ from flipbook.attacks._budget import pixels_of
 from flipbook.attacks._chance import keys, uniform
 from flipbook.attacks._record import PerImage, Record
 from flipbook.attacks._tiles import cells_at_once, painted, tiles
-from flipbook.checks import check_choice, check_inputs, check_positive
+from flipbook.checks import check_choice, check_counts, check_inputs, check_positive
 from flipbook.goals import Goal
 from flipbook.passes import Counted
 from flipbook.perturbed import Perturbed
@@ -103,12 +103,12 @@ def corner_search(
     """
     check_inputs(model, images, goal)
     check_choice("variant", variant, VARIANTS)
-    check_positive(epsilon=epsilon, kappa=kappa, n_max=n_max, n_iter=n_iter, increment=increment)
+    check_positive(epsilon=epsilon, kappa=kappa)
+    check_counts(n_max=n_max, n_iter=n_iter, increment=increment)
+    check_counts(0, doublings=doublings)
     chunk = cells_at_once(chunk, images)
     if moves is not None:
-        check_positive(moves=moves)
-    if not doublings >= 0:
-        raise ValueError(f"doublings is {doublings}: it must be 0 or above")
+        check_counts(moves=moves)
     images, pixels = images.detach(), pixels_of(k, images)
     key, most = keys(images, seed), int(pixels.max()) if len(pixels) else 0
     net = Counted(model, images)

@@ -10,7 +10,7 @@ from torch.nn.functional import hardshrink
 from flipbook.attacks._loss import hinge
 from flipbook.attacks._penalty import Adam, penalise
 from flipbook.attacks._record import PerImage, Record
-from flipbook.checks import check_inputs, check_positive
+from flipbook.checks import check_counts, check_inputs, check_positive
 from flipbook.goals import Goal
 from flipbook.passes import Counted
 from flipbook.perturbed import Perturbed
@@ -90,19 +90,14 @@ def cw_l0(
     doubling up to 2e6. SAPF's Table 1 shows a run that ended much earlier, at 0.2 of all entries: see `stop_at`.
     """
     check_inputs(model, images, goal)
-    check_positive(
-        initial_const=initial_const,
-        max_iterations=max_iterations,
-        learning_rate=learning_rate,
-        kappa=kappa,
-        shrink=shrink,
-    )
+    check_counts(max_iterations=max_iterations)
+    check_positive(initial_const=initial_const, learning_rate=learning_rate, kappa=kappa, shrink=shrink)
     if not largest_const > initial_const:
         raise ValueError(f"largest_const is {largest_const}: it must be above initial_const, {initial_const}")
     if not score_limit >= 0:
         raise ValueError(f"score_limit is {score_limit}: it must be 0 or above")
-    if stop_at is not None and not stop_at >= 1:
-        raise ValueError(f"stop_at is {stop_at}: it must be 1 entry or more, or None to go on to the end")
+    if stop_at is not None:
+        check_counts(stop_at=stop_at)
     record = Record(Counted(model, images), images, goal)
     history = _rounds(
         record,

@@ -3,7 +3,7 @@
 from torch import Tensor
 
 from flipbook.attacks._penalty import minimise_penalty
-from flipbook.checks import check_inputs, check_positive
+from flipbook.checks import check_counts, check_inputs, check_positive
 from flipbook.goals import Goal
 from flipbook.passes import Counted
 from flipbook.perturbed import Perturbed
@@ -61,12 +61,8 @@ def ecoc_attack(
     which understates its success rate. Its factor 2 before λ is left out: the search absorbs it.
     """
     check_inputs(model, images, goal)
-    check_positive(
-        initial_weight=initial_weight,
-        search_steps=search_steps,
-        max_iterations=max_iterations,
-        learning_rate=learning_rate,
-    )
+    check_counts(search_steps=search_steps, max_iterations=max_iterations)
+    check_positive(initial_weight=initial_weight, learning_rate=learning_rate)
     if not eta >= 0:
         raise ValueError(f"eta is {eta}: it must be 0 or above")
 

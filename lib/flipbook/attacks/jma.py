@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from flipbook.attacks._batch import batch_view, l2_norm
-from flipbook.checks import check_choice, check_inputs, check_positive
+from flipbook.checks import check_at_least, check_choice, check_counts, check_inputs, check_positive
 from flipbook.goals import Goal
 from flipbook.gradients import differentiable_twice, directional, row_gradients
 from flipbook.passes import Counted
@@ -83,11 +83,12 @@ def jma(
     2 backward and 1 forward a round, and 1 forward); 1 forward a search step.
     """
     check_inputs(model, images, goal)
-    check_positive(step=step, max_iterations=max_iterations)
+    check_positive(step=step)
+    check_counts(max_iterations=max_iterations)
+    check_counts(0, search_steps=search_steps)
     check_choice("solver", solver, METHODS)
-    check_positive(**{name: n for name, n in (("working_set", working_set), ("chunk", chunk)) if n is not None})
-    if kappa < 0 or search_steps < 0:
-        raise ValueError(f"kappa is {kappa}, search_steps is {search_steps}: neither may be negative")
+    check_counts(**{name: n for name, n in (("working_set", working_set), ("chunk", chunk)) if n is not None})
+    check_at_least(0, kappa=kappa)
     net = Counted(model, images)
     with torch.no_grad():
         logits = net(images)

@@ -5,7 +5,7 @@ from torch import Tensor
 
 from flipbook.attacks._batch import batch_view, l2_norm
 from flipbook.attacks._record import Record
-from flipbook.checks import check_inputs, check_positive
+from flipbook.checks import check_counts, check_inputs, check_positive
 from flipbook.goals import Goal
 from flipbook.passes import Counted
 from flipbook.perturbed import Perturbed
@@ -55,7 +55,8 @@ def lots(
     stopping distance has no value, so the goal itself stops the descent.
     """
     check_inputs(model, images, goal)
-    check_positive(max_iterations=max_iterations, step=step)
+    check_counts(max_iterations=max_iterations)
+    check_positive(step=step)
     net = Counted(model, images)
     record = Record(net, images, goal)
     _check_target(target_logits, record.logits)

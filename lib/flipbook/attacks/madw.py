@@ -6,7 +6,7 @@ from flipbook.attacks import _levenberg_marquardt, _stationarity
 from flipbook.attacks._ball import default_radius
 from flipbook.attacks._self_paced import Pace, check_from, check_trace
 from flipbook.attacks.masw import constraint_factors
-from flipbook.checks import check_choice, check_inputs, check_positive
+from flipbook.checks import check_choice, check_counts, check_inputs, check_positive, check_radius
 from flipbook.goals import Goal
 from flipbook.perturbed import Perturbed
 from flipbook.solvers.damped_least_squares import Damping
@@ -92,7 +92,9 @@ def madw(
     radius = default_radius(goal, radius)
     check_inputs(model, images, goal)
     check_choice("mode", mode, MODES)
-    check_positive(damping=damping, radius=radius, max_iterations=max_iterations, chunk=chunk)
+    check_positive(damping=damping)
+    check_radius(radius=radius)
+    check_counts(max_iterations=max_iterations, chunk=chunk)
     check_from(0, lam1=lam1, lam2=lam2, margin=margin)
     check_from(1, f_in=f_in, f_de=f_de)
     check_trace(trace)

@@ -5,7 +5,7 @@ from torch import Tensor
 
 from flipbook.attacks._ball import Plain, default_radius, descend
 from flipbook.attacks._printed import Printed
-from flipbook.attacks._self_paced import Pace, SelfPaced, check_from, check_trace
+from flipbook.attacks._self_paced import Pace, SelfPaced, check_from
 from flipbook.checks import check_choice, check_positive
 from flipbook.goals import Goal
 from flipbook.perturbed import Perturbed
@@ -79,8 +79,8 @@ def masw(
     max_iterations : int
         T.
     trace : tuple of str
-        What to keep, (N, T + 1) each: "loss", "lagrangian", "threshold", "weight", "hinges", "violated"; see
-        `SelfPaced`.
+        What to keep, (N, T + 1) each: "loss", "lagrangian", "threshold", "weight", "hinges" and "violated", see
+        `SelfPaced`, and "step", the L2 norm of the step before it is projected.
 
     Returns
     -------
@@ -100,13 +100,16 @@ def masw(
     together: the penalty that remains when the slack is eliminated, in its exact form |·| so that w weights
     constraints as in Figures 2 and 3a, on logits. The others are `form`, the goal's `scores`, `reference` and
     `normalise`. Deviations: the reference is the exact condition, as the label of rank k + 1 may be one to hide, which
-    would be pushed up; the failure kept is the one with the ranking reached, then most constraints met, then the
-    smallest norm, where Algorithm 1 keeps the last that lowered the objective; its stop ||∇L|| <= 1e-3 is met exactly
-    where all constraints are.
+    would be pushed up; the failure kept is the one with the fewest requirements on the ranking missed, then the fewest
+    labels on the wrong side, then the smallest norm, where Algorithm 1 keeps the last that lowered the objective; its
+    stop ||∇L|| <= 1e-3 is met exactly where all constraints are.
+
+    The weights w̄ of m violated constraints sum to m. Where one of many is nearly met, nearly all of it falls on that
+    one, and the step is about m λ ||∇ζ|| lr long whatever is left of it: against far targets with large k it can be as
+    long as the ball (trace "step"), and a smaller `learning_rate` may serve better.
     """
     check_positive(nu=nu, learning_rate=learning_rate)
     _check_options(goal, lam1, lam2, margin, form, reference, stop)
-    check_trace(trace)
     pace = Pace(weights, eta, eps0, normalise)
 
     margins = _margins if reference == "exact" else margins_to_next

@@ -45,7 +45,7 @@ def mi_fgsm(
     leave : bool
         Whether an image leaves at its first success; else it goes on, and its smallest success counts.
     trace : tuple of str
-        "loss" keeps L, (N, T + 1).
+        "loss" keeps L, "step" the L2 norm of the step before it is projected, (N, T + 1) each.
 
     Returns
     -------

@@ -3,7 +3,7 @@
 from torch import Tensor
 
 from flipbook.attacks._penalty import minimise_penalty
-from flipbook.checks import check_inputs, check_positive
+from flipbook.checks import check_counts, check_inputs, check_positive
 from flipbook.goals import Goal
 from flipbook.passes import Counted
 from flipbook.perturbed import Perturbed
@@ -60,12 +60,8 @@ def ml_cw(
         For inputs that `check_inputs` refuses and hyper-parameters out of range.
     """
     check_inputs(model, images, goal)
-    check_positive(
-        initial_weight=initial_weight,
-        search_steps=search_steps,
-        max_iterations=max_iterations,
-        learning_rate=learning_rate,
-    )
+    check_counts(search_steps=search_steps, max_iterations=max_iterations)
+    check_positive(initial_weight=initial_weight, learning_rate=learning_rate)
     if not gamma >= 0:
         raise ValueError(f"gamma is {gamma}: it must be 0 or above")
 

@@ -3,7 +3,7 @@
 from torch import Tensor
 
 from flipbook.attacks._ball import Plain, default_radius, descend
-from flipbook.attacks._self_paced import Pace, SelfPaced, check_trace
+from flipbook.attacks._self_paced import Pace, SelfPaced
 from flipbook.checks import check_positive
 from flipbook.goals import Goal
 from flipbook.perturbed import Perturbed
@@ -47,8 +47,8 @@ def ml_cw_descent(
     leave : bool
         Whether an image leaves at its first success; else its smallest success counts.
     trace : tuple of str
-        What to keep, (N, T + 1) each: "loss", "lagrangian", "threshold", "weight", "hinges", "violated"; see
-        `SelfPaced`.
+        What to keep, (N, T + 1) each: "loss", "lagrangian", "threshold", "weight", "hinges" and "violated", see
+        `SelfPaced`, and "step", the L2 norm of the step before it is projected.
 
     Returns
     -------
@@ -65,14 +65,16 @@ def ml_cw_descent(
     -----
     MASW's program computes this loss and its gradient for the untargeted attack but never moves the image; the
     targeted form, which it lacks, is the natural one. An image whose labels all are on their side has no gradient
-    left and stays where it is, whether the ranking is reached or not: give top-k goals with `hide=True`, or such a
-    failure counts as no closer than the clean image, which is then what is kept. `ml_cw` is the original method.
+    left and stays where it is, whether the ranking is reached or not. `ml_cw` is the original method.
     """
     check_positive(learning_rate=learning_rate)
-    check_trace(trace)
     pace = Pace(weights)
-    if factors is not None and not (factors.ndim == 2 and len(factors) == len(images) and (factors >= 0).all()):
-        raise ValueError(f"factors have shape {tuple(factors.shape)}: give (N, C) of 0 or above, a row an image")
+    if factors is not None:
+        signs = getattr(goal.bitwise(), "signs", None)
+        if signs is None or factors.shape != signs.shape or not (factors >= 0).all():
+            raise ValueError(
+                f"factors have shape {tuple(factors.shape)}: give (N, C) of 0 or above, for a goal on C labels"
+            )
 
     def objective(images: Tensor) -> SelfPaced:
         λ = images.new_ones(len(images), 1) if factors is None else factors.to(images)

@@ -8,7 +8,7 @@ from torch import Tensor
 from flipbook.attacks._ball import into_ball
 from flipbook.attacks._batch import l2_norm
 from flipbook.attacks._record import Record
-from flipbook.checks import check_choice, check_inputs, check_positive
+from flipbook.checks import check_choice, check_counts, check_inputs, check_radius
 from flipbook.goals import Goal
 from flipbook.gradients import row_gradients
 from flipbook.passes import Counted
@@ -19,6 +19,7 @@ from flipbook.top_k import SCORES
 MODES = ("all", "violated")
 ROWS = ("goal", "labels")
 CLOSE = 0.1  # an image leaves when no constraint is further from its margin than this share of it
+TIE = 1e-6  # what counts as exactly on a boundary, in units of the scores: rounding turns it to either side
 
 
 def ml_deepfool(
@@ -92,6 +93,8 @@ def ml_deepfool(
     -----
     The paper's program is not public. An image goes on after a success, as later steps may shorten its perturbation,
     and leaves when all of K are within a tenth of the margin of where the mode wants them, or when its step is zero.
+    With `margin=0` it is brought exactly onto the boundaries, where success would be decided by rounding: a margin
+    of the goal below 1e-6 counts as not reached.
     GMLA allows a norm of 5000 on grey levels, `bound=5000 / 255`.
 
     MASW (Su, Wu, Zhu; section V-A) runs it against a ranking with `rows="labels"`: Y is to be off, Y_t on, all exactly
@@ -102,7 +105,8 @@ def ml_deepfool(
     check_inputs(model, images, goal)
     for name, value, choices in (("mode", mode, MODES), ("rows", rows, ROWS), ("scores", scores, SCORES)):
         check_choice(name, value, choices)
-    check_positive(max_iterations=max_iterations, bound=bound, radius=radius, chunk=chunk)
+    check_counts(max_iterations=max_iterations, chunk=chunk)
+    check_radius(bound=bound, radius=radius)
     for name, value in (("margin", margin), ("damping", damping)):
         if not value >= 0:
             raise ValueError(f"{name} is {value}: it must be 0 or above")
@@ -114,7 +118,7 @@ def ml_deepfool(
         if not len(x):
             break
         A, t, wanted = _shortfall(aims, z, margin, mode, scores)
-        open_ = ((t.abs() > CLOSE * margin) & wanted).any(dim=1).nonzero().flatten()
+        open_ = ((t.abs() > max(CLOSE * margin, TIE)) & wanted).any(dim=1).nonzero().flatten()
         if len(open_) < len(x):
             record.keep(open_)
             x0, goal, aims, x, A, t, wanted = (each[open_] for each in (x0, goal, aims, x, A, t, wanted))
@@ -124,7 +128,7 @@ def ml_deepfool(
         candidate = (x + r if radius == math.inf else x0 + into_ball(x + r - x0, radius)).clamp(0, 1)
         with torch.no_grad():
             z = net.focus(record.rows)(candidate)
-        norm, distance = l2_norm(candidate - x0), goal.distance(z)
+        norm, distance = l2_norm(candidate - x0), _clear_distance(goal, z)
         record.update(candidate, distance, norm, v, net.total[record.rows], counts=norm <= bound)
         stays = (candidate != x).flatten(1).any(dim=1) & norm.isfinite()
         if leave:
@@ -134,6 +138,13 @@ def ml_deepfool(
             record.keep(stays)
         x0, goal, aims, x, z = (each[stays] for each in (x0, goal, aims, candidate, z))
     return record.result()
+
+
+def _clear_distance(goal: Goal, logits: Tensor) -> Tensor:
+    """The goal's distance, but a tie is no success: on which side of a boundary rounding leaves it, is chance."""
+    distance = goal.distance(logits)
+    tied = (goal.margins(logits).abs() < TIE).any(dim=1)
+    return torch.where(tied, distance.clamp(min=1), distance)
 
 
 def _shortfall(goal: Goal, logits: Tensor, margin: float, mode: str, scores: str) -> tuple[Tensor, Tensor, Tensor]:

@@ -8,7 +8,7 @@ from torch.nn.functional import softplus
 
 from flipbook.attacks._batch import batch_view, l2_norm
 from flipbook.attacks._record import Record
-from flipbook.checks import check_choice, check_inputs, check_positive
+from flipbook.checks import check_choice, check_counts, check_inputs, check_positive
 from flipbook.goals import Goal, HideLabels
 from flipbook.gradients import row_gradients
 from flipbook.passes import Counted
@@ -84,7 +84,8 @@ def mla_lp(
     """
     check_inputs(model, images, goal)
     check_choice("rest", rest, RESTS)
-    check_positive(max_iterations=max_iterations, lowering=lowering, chunk=chunk)
+    check_counts(max_iterations=max_iterations, chunk=chunk)
+    check_positive(lowering=lowering)
     if not 0 < lowest_threshold <= 0.5:
         raise ValueError(f"lowest_threshold is {lowest_threshold}: it must lie in (0, 0.5]")
     parts = [slice(i, i + chunk) for i in range(0, max(len(images), 1), chunk)]

@@ -7,7 +7,7 @@ from flipbook.attacks._chance import keys, normal, uniform
 from flipbook.attacks._loss import cross_entropy
 from flipbook.attacks._record import Record
 from flipbook.attacks._tiles import cells_at_once, painted, tiles
-from flipbook.checks import check_inputs, check_positive
+from flipbook.checks import check_counts, check_inputs, check_positive
 from flipbook.goals import Goal
 from flipbook.passes import Counted
 from flipbook.perturbed import Perturbed
@@ -72,7 +72,8 @@ def one_pixel(
     tie between equal images is not left to chance. Two of several pixels may coincide: the later one is seen then.
     """
     check_inputs(model, images, goal)
-    check_positive(pixels=pixels, generations=generations, factor=factor)
+    check_counts(pixels=pixels, population=population, generations=generations)
+    check_positive(factor=factor)
     chunk = cells_at_once(chunk, images)
     if not population >= 4:
         raise ValueError(f"population is {population}: DE/rand/1 takes 4 different candidates, so use 4 or more")

@@ -13,7 +13,7 @@ from flipbook.attacks._chance import keys, uniform
 from flipbook.attacks._loss import loss_named
 from flipbook.attacks._penalty import penalise
 from flipbook.attacks._record import PerImage, Record
-from flipbook.checks import check_inputs, check_positive
+from flipbook.checks import check_counts, check_inputs, check_positive
 from flipbook.goals import Goal
 from flipbook.passes import Counted
 from flipbook.perturbed import Perturbed
@@ -88,10 +88,9 @@ def pgd_l0(
     had smaller norms and no fewer successes on two victims at k = 0.05 N and 0.2 N.
     """
     check_inputs(model, images, goal)
-    check_positive(epsilon=epsilon, search_steps=search_steps, restarts=restarts)
-    check_positive(max_iterations=max_iterations, step=step)
-    if not bisections >= 0:
-        raise ValueError(f"bisections is {bisections}: it must be 0 or above")
+    check_counts(search_steps=search_steps, restarts=restarts, max_iterations=max_iterations)
+    check_counts(0, bisections=bisections)
+    check_positive(epsilon=epsilon, step=step)
     loss, pixels = loss_named(loss), pixels_of(k, images)
     net = Counted(model, images)
     record = Record(net, images, goal)

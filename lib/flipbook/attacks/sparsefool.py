@@ -8,7 +8,7 @@ from torch import Tensor
 
 from flipbook.attacks._batch import batch_view
 from flipbook.attacks._record import PerImage, Record
-from flipbook.checks import check_inputs, check_positive
+from flipbook.checks import check_counts, check_inputs, check_positive, check_radius
 from flipbook.goals import Goal
 from flipbook.passes import Counted
 from flipbook.perturbed import Perturbed
@@ -80,11 +80,12 @@ def sparsefool(
     nothing. Δ = 12/255 is the largest change that SAPF's Table 1 prints for SparseFool on CIFAR-10.
     """
     check_inputs(model, images, goal)
-    check_positive(bound=bound, lambda_=lambda_, max_iterations=max_iterations, deepfool_steps=deepfool_steps)
+    check_counts(max_iterations=max_iterations, deepfool_steps=deepfool_steps)
+    check_counts(0, bound_doublings=bound_doublings)
+    check_radius(bound=bound)
+    check_positive(lambda_=lambda_)
     if not overshoot >= 1:
         raise ValueError(f"overshoot is {overshoot}: it must be 1 or above")
-    if not bound_doublings >= 0:
-        raise ValueError(f"bound_doublings is {bound_doublings}: it must be 0 or above")
     net = Counted(model, images)
     record = Record(net, images, goal)
     goal, path = goal[record.rows], _Path.begin(images[record.rows].detach(), bound)

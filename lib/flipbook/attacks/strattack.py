@@ -11,7 +11,7 @@ from flipbook.attacks._loss import hinge
 from flipbook.attacks._penalty import penalise
 from flipbook.attacks._record import Record
 from flipbook.attacks._weight import WeightSearch
-from flipbook.checks import check_inputs, check_positive
+from flipbook.checks import check_at_least, check_counts, check_inputs, check_positive
 from flipbook.goals import Goal
 from flipbook.passes import Counted
 from flipbook.perturbed import Perturbed
@@ -93,17 +93,12 @@ def strattack(
     equals the quantile is free; a search counts as a success also when its norm is no record; groups cover the border.
     """
     check_inputs(model, images, goal)
-    check_positive(
-        initial_const=initial_const,
-        search_steps=search_steps,
-        max_iterations=max_iterations,
-        rho=rho,
-        alpha=alpha,
-        group=group,
-        refine_const=refine_const,
-        refine_iterations=refine_iterations,
+    check_positive(initial_const=initial_const, rho=rho, alpha=alpha, refine_const=refine_const)
+    check_counts(
+        search_steps=search_steps, max_iterations=max_iterations, group=group, refine_iterations=refine_iterations
     )
-    _check_not_negative(more_iterations=more_iterations, tau=tau, gamma=gamma, kappa=kappa, refine_steps=refine_steps)
+    check_counts(0, more_iterations=more_iterations, refine_steps=refine_steps)
+    check_at_least(0, tau=tau, gamma=gamma, kappa=kappa)
     if not 0 <= refine_quantile < 1:
         raise ValueError(f"refine_quantile is {refine_quantile}: it must be in [0, 1)")
     pairs = _Pairs(Record(Counted(model, images), images, goal), images, goal, kappa)
@@ -210,9 +205,3 @@ def _quantile_of_changed(change: Tensor, quantile: float) -> Tensor:
     below = place.floor().long()
     low, high = (size.gather(1, at[:, None]).squeeze(1) for at in (below, place.ceil().long()))
     return low + (high - low) * (place - below).to(low)
-
-
-def _check_not_negative(**values: float) -> None:
-    for name, value in values.items():
-        if not value >= 0:
-            raise ValueError(f"{name} is {value}: it must be 0 or above")

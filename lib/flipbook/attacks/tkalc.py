@@ -50,7 +50,7 @@ def tkalc(
     radius, learning_rate, max_iterations, leave
         See `tkml`.
     trace : tuple of str
-        "loss" keeps L, (N, T + 1).
+        "loss" keeps L, "step" the L2 norm of the step before it is projected, (N, T + 1) each.
 
     Returns
     -------

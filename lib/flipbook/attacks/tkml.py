@@ -48,7 +48,8 @@ def tkml(
     leave : bool, optional
         Whether an image leaves at its first success, by default if untargeted; else its smallest success counts.
     trace : tuple of str
-        "loss" keeps L, (N, T + 1); with weights also what `SelfPaced` offers, where "hinges" is L.
+        "loss" keeps L, "step" the L2 norm of the step before it is projected, (N, T + 1) each; targeted also what
+        `SelfPaced` offers, where "hinges" is L.
 
     Returns
     -------

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from flipbook.attacks import _chance
-from flipbook.checks import check_images, check_inputs, check_positive
+from flipbook.checks import check_counts, check_images, check_inputs, check_positive
 from flipbook.generative.network import ImageGenerator, Trained, bounded
 from flipbook.goals import LabelVector
 from flipbook.passes import Counted
@@ -51,8 +51,8 @@ class Training:
     progress: bool = True
 
     def __post_init__(self):
-        positive = ("epsilon", "epochs", "batch", "rate", "width", "blocks")
-        check_positive(**{name: getattr(self, name) for name in positive})
+        check_positive(epsilon=self.epsilon, rate=self.rate)
+        check_counts(epochs=self.epochs, batch=self.batch, width=self.width, blocks=self.blocks)
 
 
 # From features of the clean and of the attacked images (n, c, h, w), the indices of the images, and a function that

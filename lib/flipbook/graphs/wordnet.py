@@ -63,10 +63,14 @@ def hypernyms(synsets: Mapping[str, str], folder: Path) -> dict[str, dict[str, f
 def _synset(wordnet, label: str, synset: str):
     from nltk.corpus.reader.wordnet import WordNetError
 
+    if synset.split(".")[-2:-1] != ["n"]:
+        raise ValueError(f"label {label!r} has synset {synset!r}: it must be a noun, such as 'dog.n.01'")
     try:
         return wordnet.synset(synset)
-    except (WordNetError, ValueError) as error:
-        raise ValueError(f"label {label!r} has synset {synset!r}: {error}; write a noun like 'dog.n.01'") from error
+    except (WordNetError, ValueError, KeyError) as error:
+        # nltk gives a bare KeyError for a word that is no noun.
+        why = "WordNet has no such noun" if isinstance(error, KeyError) else error
+        raise ValueError(f"label {label!r} has synset {synset!r}: {why}; write a noun like 'dog.n.01'") from error
 
 
 @contextmanager

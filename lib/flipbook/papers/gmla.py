@@ -22,6 +22,7 @@ from flipbook.papers.observed import observed
 TAUS = (-1.0, -0.95, -0.9, -0.85, -0.8, -0.6, 0.0, 1.0)
 LARGEST_RMSD = 5000 / (3 * 224 * 224) ** 0.5  # in grey levels: what a norm of 5000 comes to at the paper's image size
 UNFILTERED = "MLA-LP, of any size"
+ALONE = "one image a target set: a deviation would be that of single images, unlike the paper's, and is left out"
 MEASURES = {"fr_n": "FR_N", "fr_s": "FR_S", "ntr_all": "NT_R", "fr_s_global": "FR_S global", "ntr": "NT_R of successes"}
 
 
@@ -354,12 +355,15 @@ def rates(rows: pd.DataFrame, by: list[str]) -> pd.DataFrame:
     -------
     DataFrame
         by, FR_N, FR_S, NT_R (over all images), FR_S global, NT_R of successes, each with its "±"; ssim, over all
-        successes alike; pairs and passes.
+        successes alike; pairs and passes; note, which says where there is no "±": with one image a target set, rates
+        are 0 or 100, and their deviation would be that of single images.
     """
     table = semantics.over_target_sets(rows[[*by, "target_set", *MEASURES]], by=by)
     lines = table[by].copy()
     for name, shown in MEASURES.items():
-        lines[shown], lines[f"± {shown}"] = 100 * table[name], 100 * table[f"{name}_std"]
+        lines[shown] = 100 * table[name]
+        lines[f"± {shown}"] = (100 * table[f"{name}_std"]).where(table["images"] > table["target_sets"])
+    lines["note"] = (table["images"] > table["target_sets"]).map({True: "", False: ALONE})
     groups = rows.groupby(by, sort=False)
     means = groups[["ssim", "passes"]].mean().assign(pairs=groups.size()).reset_index()
     return lines.merge(means, on=by)

@@ -16,6 +16,7 @@ FEWEST = 6  # target sets
 NAMES = {"fr_n": "FR_N", "fr_s": "FR_S", "ntr_all": "NT_R"}
 CLOSE = "too close in some of the comparisons"
 FEW = f"fewer than {FEWEST} target sets"
+SATURATED = "the curve is saturated throughout"
 
 
 def by_set(rows: pd.DataFrame, measure: str, cell: list[str]) -> pd.DataFrame:
@@ -81,6 +82,59 @@ def not_less(
     claims.check(text, place, figures, (lines["difference"] >= -SLACK).all())
 
 
+def not_more(
+    claims: Claims, rows: pd.DataFrame, mine: str, theirs: str, measure: str, place: str, cell: list[str], margin: float
+) -> None:
+    """One method has less of a measure than another, or as much up to a margin, in every cell."""
+    lines = differences(rows, mine, theirs, measure, cell)
+    figures = "; ".join(
+        f"{_named(line.Index)} {line.difference:+.1f} ± {line.error:.1f}" for line in lines.itertuples()
+    )
+    text = f"{mine}'s {NAMES[measure]} is not above {theirs}'s" + (" anywhere" if len(lines) > 1 else "")
+    if lines["sets"].min() < FEWEST:
+        claims.check(text, place, figures, None, FEW)
+        return
+    counts = [_verdict(line, margin) for line in lines.itertuples()]
+    # Close ones are equal only where the error is as small as the margin; else they are unknown.
+    unknown = [count is None and line.error > margin for count, line in zip(counts, lines.itertuples(), strict=True)]
+    if True in counts:
+        claims.check(text, place, figures, False)
+    elif any(unknown):
+        claims.check(text, place, figures, None, CLOSE)
+    else:
+        claims.check(text, place, figures, True)
+
+
+def consistent_between(
+    claims: Claims, rows: pd.DataFrame, method: str, low: float, high: float, place: str, cell: list[str]
+) -> None:
+    """Of a method's successes, between `low` and `high` percent are consistent in every cell.
+
+    It holds where every cell lies in the range and all cells together do by more than two standard errors over target
+    sets; a cell that is outside by more than its own error is against it.
+    """
+    of = rows[rows["method"] == method]
+    cells = {_named(name if len(cell) > 1 else name[0]): _share(part) for name, part in of.groupby(cell, sort=False)}
+    text = f"Of {method}'s successes between {low:g} and {high:g} % are consistent"
+    figures = "; ".join(f"{name} {value:.0f} ± {error:.0f} %" for name, (value, error) in cells.items())
+    value, error = _share(of.assign(target_set=of.groupby([*cell, "target_set"]).ngroup()))
+    if any(value + error < low or value - error > high for value, error in cells.values()):
+        claims.check(text, place, figures, False)
+    elif low + error < value < high - error and all(low <= value <= high for value, _ in cells.values()):
+        claims.check(text, place, figures, True)
+    else:
+        claims.check(text, place, figures, None, CLOSE)
+
+
+def _share(rows: pd.DataFrame) -> tuple[float, float]:
+    """FR_S / FR_N in percent, and two standard errors of it over target sets."""
+    rates = rows.groupby("target_set")[["fr_s", "fr_n"]].mean()
+    value = rates["fr_s"].sum() / rates["fr_n"].sum()
+    left = rates["fr_s"] - value * rates["fr_n"]  # of a ratio of means, to first order
+    error = 2 * left.std(ddof=1) / len(rates) ** 0.5 / rates["fr_n"].mean()
+    return 100 * value, 100 * (error if len(rates) > 1 else 0.0)
+
+
 def within(claims: Claims, text: str, place: str, lines: pd.Series, low: float, high: float) -> None:
     """A number of every cell lies in a range."""
     figures = "; ".join(f"{_named(cell)} {value:.2f}" for cell, value in lines.items())
@@ -135,10 +189,17 @@ def trend(claims: Claims, text: str, place: str, curve: pd.Series, least: float,
         claims.check(text, place, figures, change > 0)
 
 
-def flat(claims: Claims, text: str, place: str, curve: pd.Series, most: float) -> None:
-    """A curve stays within a band of width `most`."""
-    figures = " → ".join(f"{value:.3g}" for value in curve)
-    claims.check(text, place, figures, curve.max() - curve.min() <= most)
+def flat(claims: Claims, text: str, place: str, curve: pd.Series, start: float, most: float) -> None:
+    """From `start` upwards a curve in percent stays within a band of width `most`.
+
+    Without a verdict where the whole curve lies at 0 or at 100: there it cannot change, wherever it starts.
+    """
+    part = curve[curve.index >= start]
+    figures = " → ".join(f"{value:.3g}" for value in part)
+    if curve.max() <= MARGIN or curve.min() >= 100 - MARGIN:
+        claims.check(text, place, figures, None, SATURATED)
+    else:
+        claims.check(text, place, figures, part.max() - part.min() <= most)
 
 
 def share(claims: Claims, text: str, place: str, value: float, least: float) -> None:

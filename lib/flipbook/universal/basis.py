@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, field
 import torch
 from torch import Tensor
 
+from flipbook.attacks._batch import batch_view
 from flipbook.checks import check_choice
 from flipbook.universal import orthogonality, projections
 from flipbook.universal.pool import Pool, TargetSet, named, target_sets
@@ -75,7 +76,7 @@ class Basis(Universal):
         """
         check_choice("projection", projection, tuple(PROJECTIONS))
         omegas = target_sets(omegas, self.names)
-        return PROJECTIONS[projection](self._sum(omegas), self.epsilon)
+        return PROJECTIONS[projection](self.sums(omegas), self.epsilon)
 
     def columns(self, omega: TargetSet) -> list[int]:
         """Places of a target set's labels among the vectors."""
@@ -91,14 +92,17 @@ class Basis(Universal):
         """Cosines (K, K') between these vectors and those of another basis, or among themselves."""
         return orthogonality.cosines(self.vectors, None if other is None else other.vectors.to(self.vectors))
 
-    def _sum(self, omegas: tuple[TargetSet, ...]) -> Tensor:
-        # One addition after the other instead of a product with the mask: the order is fixed on every device, and a
-        # single label's vector comes out bitwise.
+    def sums(self, omegas: tuple[TargetSet, ...], weights: Tensor | None = None) -> Tensor:
+        """Sums (n, channels, H, W) of the vectors of n target sets, times weights (n, K), before any projection."""
+        # One addition after the other instead of a product with the mask: the order is fixed on every device, no set
+        # depends on the others, and a single label's vector comes out bitwise.
         columns = [self.columns(omega) for omega in omegas]
-        total = self.vectors[[own[0] for own in columns]]
-        for place in range(1, max(map(len, columns))):
+        total = self.vectors.new_zeros(len(omegas), *self.vectors.shape[1:])
+        for place in range(max(map(len, columns))):
             longer = [row for row, own in enumerate(columns) if len(own) > place]
-            total[longer] += self.vectors[[columns[row][place] for row in longer]]
+            these = [columns[row][place] for row in longer]
+            part = self.vectors[these]
+            total[longer] += part if weights is None else part * batch_view(weights[longer, these], part)
         return total
 
 
@@ -173,13 +177,9 @@ class Mixture(Universal):
 
     def compose_all(self, omegas: Iterable) -> Tensor:
         """Weighted sums (n, channels, H, W) of n target sets, scaled radially into the ball."""
-        omegas, U = target_sets(omegas, self.names), self.basis.vectors
-        places = _places(omegas, self.omegas, self)
-        total = (self.coefficients[places] @ U.flatten(1)).view(-1, *U.shape[1:])
-        single = [row for row, omega in enumerate(omegas) if len(omega) == 1]
-        if single:  # with a weight of 1: bitwise the basis' vector, whatever the product rounds
-            total[single] = self.basis.compose_all([omegas[row] for row in single])
-        return projections.radial(total, self.epsilon)
+        omegas = target_sets(omegas, self.names)
+        weights = self.coefficients[_places(omegas, self.omegas, self)]
+        return projections.radial(self.basis.sums(omegas, weights), self.epsilon)
 
 
 def _places(asked: tuple[TargetSet, ...], known: tuple[TargetSet, ...], of: Universal) -> Tensor:

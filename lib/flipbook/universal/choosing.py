@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from flipbook.attacks import _chance
-from flipbook.checks import check_positive
-from flipbook.universal.pool import Pool, TargetSet, identity, target_set
+from flipbook.checks import check_counts
+from flipbook.universal.pool import Pool, TargetSet, check_same_labels, identity, target_set
 
 MOST = 2_000_000  # subsets of predicted labels that are listed one by one
 
@@ -26,7 +26,14 @@ def choose_labels(train: Pool, test: Pool, count: int, *, in_training: int = 1, 
         How many; fewer come back where fewer qualify.
     in_training, in_test : int
         Images that must be predicted to contain the label.
+
+    Raises
+    ------
+    ValueError
+        For numbers that are not positive and whole, and pools of different labels.
     """
+    check_counts(count=count, in_training=in_training, in_test=in_test)
+    check_same_labels("the test pool", test.names, train.names, "the training pool's")
     seen, tested = (pool.present.sum(dim=0).cpu() for pool in (train, test))
     ranked = seen.argsort(descending=True, stable=True).tolist()
     return tuple([k for k in ranked if seen[k] >= in_training and tested[k] >= in_test][:count])
@@ -68,10 +75,11 @@ def choose_sets(
     Raises
     ------
     ValueError
-        For counts that are not positive, and where the images hold so many labels of C' that their subsets of this size
-        cannot be listed.
+        For numbers that are not positive and whole, pools of different labels, and where the images hold so many labels
+        of C' that their subsets of this size cannot be listed.
     """
-    check_positive(size=size, count=count, in_test=in_test, in_training=in_training)
+    check_counts(size=size, count=count, in_test=in_test, in_training=in_training)
+    check_same_labels("the test pool", test.names, train.names, "the training pool's")
     chosen = torch.tensor(target_set(labels, train.names))
     found = _counts(test.present[:, chosen].cpu(), chosen, size)
     frequent = sorted(omega for omega, images in found.items() if images >= in_test)

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor
 
-from flipbook.checks import check_choice
+from flipbook.checks import check_at_least, check_choice, check_counts, check_positive
 from flipbook.universal import coefficients, loss, orthogonality, projections
 from flipbook.universal.basis import Basis
 from flipbook.universal.descent import ORDERS, descend, objective, slope
@@ -65,6 +65,7 @@ def cmlu_beta(
     """
     check_choice("t_law", t_law, coefficients.T_LAWS)
     check_choice("values", values, coefficients.VALUE_LAWS)
+    check_at_least(0, penalty=penalty)
     check_choice("order", order, ORDERS)
     omegas, training = target_sets(([label] for label in labels), pool.names), training or Training()
     own, meter = _labels(pool, omegas), Meter(pool)
@@ -132,8 +133,8 @@ def cmlu_alpha(
     """
     check_choice("t_law", t_law, coefficients.T_LAWS)
     check_choice("order", order, ORDERS)
-    if inner_steps < 0 or not inner_move > 0:
-        raise ValueError(f"inner_steps is {inner_steps}, inner_move {inner_move}: give at least 0 and above 0")
+    check_counts(0, inner_steps=inner_steps)
+    check_positive(inner_move=inner_move)
     omegas, training = target_sets(([label] for label in labels), pool.names), training or Training()
     own, meter = _labels(pool, omegas), Meter(pool)
 

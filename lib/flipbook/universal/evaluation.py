@@ -1,5 +1,6 @@
 """How often a universal perturbation hides its target set, and what else it changes."""
 
+import inspect
 from collections.abc import Iterable
 
 import pandas as pd
@@ -7,9 +8,10 @@ import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
+from flipbook.checks import check_counts
 from flipbook.universal import projections
 from flipbook.universal.basis import Universal
-from flipbook.universal.pool import Pool, named, target_sets
+from flipbook.universal.pool import Pool, check_same_labels, named, target_sets
 
 SETS_AT_ONCE = 64  # perturbations in memory
 
@@ -46,18 +48,17 @@ def evaluate(
     Raises
     ------
     ValueError
-        For target sets that the universal does not serve, and for a universal of other labels or images.
+        For target sets that the universal does not serve, a universal of other labels or images, and options that its
+        `compose_all` does not have.
 
     Notes
     -----
     Exact counts; the released evaluator adds one image to every set and counts NT_R as 0 where nothing succeeded. The
     reference of NT_R is the clean prediction (Eq. 11).
     """
-    if universal.names != pool.names:
-        raise ValueError(
-            f"{universal.method} was learnt for {len(universal.names)} labels, the pool has {len(pool.names)}"
-            f"{' of other names' if len(universal.names) == len(pool.names) else ''}: use a pool of the same labels"
-        )
+    check_counts(chunk=chunk)
+    check_same_labels(universal.method, universal.names, pool.names)
+    _check_options(universal, options)
     omegas = target_sets(omegas, pool.names)
     members = [pool.containing(omega) for omega in omegas]
     counts = torch.zeros(2, len(omegas), dtype=torch.int64, device=pool.device)
@@ -125,6 +126,16 @@ def summarise(table: pd.DataFrame) -> pd.DataFrame:
             "images": groups["images"].sum(),
         }
     )
+
+
+def _check_options(universal: Universal, options: dict) -> None:
+    known = [name for name in inspect.signature(universal.compose_all).parameters if name != "omegas"]
+    unknown = next((name for name in options if name not in known), None)
+    if unknown is not None:
+        raise ValueError(
+            f"{universal.method} has no option {unknown!r}: its compose_all takes "
+            f"{', '.join(known) or 'none'}; leave {unknown!r} out"
+        )
 
 
 def _check_shape(vectors: Tensor, pool: Pool) -> None:

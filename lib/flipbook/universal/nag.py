@@ -7,12 +7,12 @@ import torch
 from torch import Tensor
 
 from flipbook.attacks import _chance
-from flipbook.checks import check_positive
+from flipbook.checks import check_counts, check_positive
 from flipbook.universal import loss, projections
 from flipbook.universal.basis import Universal
 from flipbook.universal.descent import objective
 from flipbook.universal.generator import Generator, fresh
-from flipbook.universal.pool import Pool, identity, named, target_sets
+from flipbook.universal.pool import Pool, TargetSet, identity, named, target_sets
 from flipbook.universal.training import COINS, SCORES, Meter, Training, Visits
 
 
@@ -51,11 +51,14 @@ class Generated(Universal):
             raise ValueError(
                 f"NAG has no code for {{{named(unknown, self.names)}}}: it has {named(self.labels, self.names)}"
             )
+        return torch.cat([self._made(omega) for omega in omegas])
+
+    def _made(self, omega: TargetSet) -> Tensor:
+        # A pass of its own: in a batch, the products round in another way for another number of sets.
         weight = self.generator.linear.weight
-        code = weight.new_zeros(len(omegas), len(self.labels))
-        for row, omega in enumerate(omegas):
-            code[row, [self.labels.index(label) for label in omega]] = 1
-        keys = torch.tensor([identity(omega) for omega in omegas], device=weight.device)
+        code = weight.new_zeros(1, len(self.labels))
+        code[0, [self.labels.index(label) for label in omega]] = 1
+        keys = torch.tensor([identity(omega)], device=weight.device)
         keys = keys ^ _chance.keys(torch.zeros(1, 1, device=weight.device), self.seed)
         with torch.no_grad():
             return projections.full_budget(self.generator(_input(keys, 0, self.noise, code)), self.epsilon)
@@ -105,7 +108,8 @@ def nag(
     Neither discriminator nor diversity loss, as in the released code, which has κ = 200 fixed for this method; here
     it is `training`'s. It steps once a label; one step for a mixed batch makes as many steps for as many images.
     """
-    check_positive(noise=noise, width=width, rate=rate)
+    check_counts(noise=noise, width=width)
+    check_positive(rate=rate)
     omegas, training = target_sets(([label] for label in labels), pool.names), training or Training(batch=55)
     meter, visits, target = Meter(pool), Visits(pool, omegas, training), pool.mask(omegas)
     net = fresh(noise + len(omegas), pool.shape, width, training.seed, pool.images[:0].to(pool.device)).train()

@@ -11,7 +11,7 @@ from flipbook.checks import check_choice, check_positive
 from flipbook.universal import projections
 from flipbook.universal.basis import Basis, Mixture
 from flipbook.universal.descent import slopes
-from flipbook.universal.pool import Pool, identity, target_sets
+from flipbook.universal.pool import Pool, check_same_labels, identity, target_sets
 from flipbook.universal.training import VALUES, Meter, Training, Visits
 
 SETTINGS = ("adam", "released")
@@ -57,13 +57,14 @@ def or_c(
     Raises
     ------
     ValueError
-        As for `oracle`, and for labels that the basis does not have.
+        As for `oracle`, for labels that the basis does not have, and for a pool of other labels than the basis'.
 
     Notes
     -----
     The paper gives no optimiser. A set's coefficients do not depend on the other sets.
     """
     check_choice("setting", setting, SETTINGS)
+    check_same_labels("the basis", basis.names, pool.names)
     training, released = training or Training(epsilon=basis.epsilon), setting == "released"
     if training.epsilon != basis.epsilon:
         raise ValueError(f"training.epsilon is {training.epsilon}, the basis has {basis.epsilon}: make them equal")

@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from flipbook.checks import check_positive
+from flipbook.checks import check_counts, check_positive
 from flipbook.universal import projections
 from flipbook.universal.basis import Basis
-from flipbook.universal.pool import Pool, named, target_sets
+from flipbook.universal.pool import Pool, check_same_labels, named, target_sets
 
 ANGLES = 180  # corners of the contour
 
@@ -93,13 +93,17 @@ def plane(
     Raises
     ------
     ValueError
-        For sets that are not of two labels, a vector of 0, and pairs without any image.
+        For sets that are not of two labels, a vector of 0, pairs without any image, and a pool of other labels than the
+        basis'.
 
     Notes
     -----
     Extent, resolution and the quantity shown are not in the paper. Every pair with images counts alike.
     """
-    check_positive(points=points - 1, extent=high - low)
+    check_counts(2, points=points)
+    check_counts(chunk=chunk, images=1 if images is None else images)
+    check_positive(extent=high - low)
+    check_same_labels("the basis", basis.names, pool.names)
     pairs = _pairs(basis, pool, pairs)
     axis = torch.linspace(low, high, points, dtype=pool.images.dtype)
     e_y, e_x = (grid.flatten() for grid in torch.meshgrid(axis, axis, indexing="ij"))

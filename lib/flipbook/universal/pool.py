@@ -4,12 +4,14 @@ import difflib
 import zlib
 from collections.abc import Iterable, Sequence
 from functools import cached_property
+from numbers import Integral
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from flipbook.attacks import _chance
-from flipbook.checks import check_images, check_inputs
+from flipbook.checks import check_counts, check_images, check_inputs
 from flipbook.goals import LabelVector
 
 TargetSet = tuple[int, ...]
@@ -64,6 +66,7 @@ class Pool:
 
     def __init__(self, model, images: Tensor, names: Sequence[str] | None = None, chunk: int = 256):
         check_images(images)
+        check_counts(chunk=chunk)
         if not len(images):
             raise ValueError("images hold no image: give at least one")
         self.images, self.net = images, Tally(model)
@@ -121,23 +124,53 @@ def target_set(omega, names: Sequence[str]) -> TargetSet:
     Parameters
     ----------
     omega : int, str, iterable of them, or Tensor (C,) of bool
-        Labels by number or by name, or a mask over all C.
+        Labels by number or by name, or a mask over all C. A mask must be of bool: among whole numbers nothing tells
+        whether 0 and 1 are labels.
     names : sequence of C str
         Of all labels.
+
+    Raises
+    ------
+    ValueError
+        For labels that do not exist or come twice, for none, and for tensors that may be a mask or label numbers.
     """
-    if isinstance(omega, Tensor) and omega.dtype == torch.bool:
-        if omega.shape != (len(names),):
-            raise ValueError(f"target set is a mask of shape {tuple(omega.shape)}: it must be ({len(names)},)")
-        omega = omega.nonzero().flatten().tolist()
+    if isinstance(omega, Tensor) or (isinstance(omega, np.ndarray) and omega.dtype.kind in "biufc"):
+        omega = _of_tensor(torch.as_tensor(omega), len(names))
     single = isinstance(omega, str) or not isinstance(omega, Iterable)
-    found = tuple(sorted({_label(label, names) for label in ([omega] if single else omega)}))
+    labels = [_label(label, names) for label in ([omega] if single else omega)]
+    found = tuple(sorted(set(labels)))
     if not found:
         raise ValueError("target set is empty: name at least one label to turn off")
+    if len(found) < len(labels):
+        twice = next(label for label in found if labels.count(label) > 1)
+        raise ValueError(f"target set names {names[twice]!r} twice: name each label once, or give a mask of bool")
     return found
+
+
+def _of_tensor(omega: Tensor, labels: int) -> int | list[int]:
+    """Labels that a tensor means: a mask of bool, or label numbers."""
+    shape = tuple(omega.shape)
+    if omega.dtype == torch.bool:
+        if shape != (labels,):
+            raise ValueError(f"target set is a mask of shape {shape}: it must be ({labels},)")
+        return omega.nonzero().flatten().tolist()
+    if omega.is_floating_point() or omega.is_complex() or omega.ndim > 1:
+        raise ValueError(
+            f"target set is a tensor of {omega.dtype} and shape {shape}: give label numbers, or a mask of bool, "
+            f"({labels},)"
+        )
+    if shape == (labels,):
+        raise ValueError(
+            f"target set is a tensor of {labels} whole numbers, as many as there are labels: give a mask as "
+            "mask.bool(), label numbers as a list"
+        )
+    return omega.tolist()
 
 
 def target_sets(omegas: Iterable, names: Sequence[str]) -> tuple[TargetSet, ...]:
     """Read many target sets; the same one twice is refused."""
+    if isinstance(omegas, str) or not isinstance(omegas, Iterable):
+        raise ValueError(f"target sets are {omegas!r}: give a list of them")
     found = tuple(target_set(omega, names) for omega in omegas)
     if not found:
         raise ValueError("no target set is given: name at least one")
@@ -145,6 +178,24 @@ def target_sets(omegas: Iterable, names: Sequence[str]) -> tuple[TargetSet, ...]
         twice = next(omega for i, omega in enumerate(found) if omega in found[:i])
         raise ValueError(f"target set {{{named(twice, names)}}} is given twice: leave one out")
     return found
+
+
+def check_same_labels(what, names: Sequence[str], others: Sequence[str], whose: str = "the pool's") -> None:
+    """Refuse what has other labels, or the same ones in another order: their numbers would mean something else.
+
+    Raises
+    ------
+    ValueError
+        With the first difference.
+    """
+    if tuple(names) == tuple(others):
+        return
+    if len(names) != len(others):
+        difference = f"{len(names)} against {len(others)}; use a victim of the same labels"
+    else:
+        place = next(i for i, (a, b) in enumerate(zip(names, others, strict=True)) if a != b)
+        difference = f"label {place} is {names[place]!r} there and {others[place]!r} here; put them in the same order"
+    raise ValueError(f"{what} is for other labels than {whose}: {difference}")
 
 
 def identity(omega: TargetSet) -> int:
@@ -163,8 +214,12 @@ def _label(label, names: Sequence[str]) -> int:
             near = difflib.get_close_matches(label, names, 1, 0)[0]
             raise ValueError(f"no label is called {label!r}: did you mean {near!r}?")
         return names.index(label)
-    if not 0 <= int(label) < len(names):
-        raise ValueError(f"label {int(label)} does not exist: labels are 0 .. {len(names) - 1}")
+    if isinstance(label, Tensor) and label.ndim == 0:
+        label = label.item()
+    if isinstance(label, bool) or not isinstance(label, Integral):
+        raise ValueError(f"label {label!r} is no label: give its number, 0 .. {len(names) - 1}, or its name")
+    if not 0 <= label < len(names):
+        raise ValueError(f"label {label} does not exist: labels are 0 .. {len(names) - 1}")
     return int(label)
 
 

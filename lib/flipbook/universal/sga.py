@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from flipbook.attacks import _chance
-from flipbook.checks import check_positive
+from flipbook.checks import check_counts
 from flipbook.universal import projections
 from flipbook.universal.basis import Basis
 from flipbook.universal.descent import slopes
@@ -61,7 +61,7 @@ def sga(
     the large batch's, which makes κ about six times weaker there. Clean logits come from the pool, so that the
     released code's extra forward pass falls away.
     """
-    check_positive(inner_batch=inner_batch, inner_passes=inner_passes)
+    check_counts(inner_batch=inner_batch, inner_passes=inner_passes)
     omegas, training = target_sets(([label] for label in labels), pool.names), training or Training(batch=60)
     meter, visits, target = Meter(pool), Visits(pool, omegas, training), pool.mask(omegas)
     step_size = 0.1 * training.epsilon if training.step is None else training.step

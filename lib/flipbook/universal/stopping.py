@@ -7,7 +7,7 @@ perturbation is the best so far (an equal one is not), and `done` whether to sto
 from collections.abc import Sequence
 from math import inf
 
-from flipbook.checks import check_positive
+from flipbook.checks import check_counts
 
 
 class Patience:
@@ -30,7 +30,7 @@ class Patience:
     name = "patience"
 
     def __init__(self, patience: int = 40):
-        check_positive(patience=patience)
+        check_counts(patience=patience)
         self.patience = patience
         self._best, self._since, self._largest = {"sasr": -inf, "lfr": -inf}, {"sasr": 0, "lfr": 0}, -inf
 

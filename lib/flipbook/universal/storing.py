@@ -9,7 +9,7 @@ from flipbook import tensor_file
 from flipbook.universal.basis import Basis, Mixture, PerSet, Universal
 from flipbook.universal.generator import Generator
 from flipbook.universal.nag import Generated
-from flipbook.universal.pool import Pool
+from flipbook.universal.pool import Pool, check_same_labels
 from flipbook.universal.top_k import TopKUniversal
 
 WHAT = "universal"
@@ -46,8 +46,8 @@ def load(path: Path | str, pool: Pool | None = None) -> Universal | TopKUniversa
         universal = _put_together(about, tensors, pool.device if pool else torch.device("cpu"))
     except (KeyError, TypeError, RuntimeError) as error:
         raise ValueError(f"{path} lacks what a {about.get('kind')} needs ({error}): train and save it again") from None
-    if pool and isinstance(universal, Universal) and universal.names != pool.names:
-        raise ValueError(f"{path} is for other labels than the pool's: {_difference(universal.names, pool.names)}")
+    if pool and isinstance(universal, Universal):
+        check_same_labels(path, universal.names, pool.names)
     shape = _image_shape(universal)
     if pool and shape != pool.shape:
         raise ValueError(f"{path} is for images of shape {shape}, the pool has {pool.shape}: use images of that shape")
@@ -89,8 +89,9 @@ def _put_together(about: dict, tensors: dict[str, Tensor], device: torch.device)
     if about["kind"] == "TopKUniversal":
         return TopKUniversal(tensors["perturbation"], about["radius"], about["k"], method, about["trace"], record)
     names, ε = tuple(about["names"]), about["epsilon"]
-    omegas = tuple(map(tuple, about.get("omegas", ())))
     labels = tuple(about.get("labels", ()))
+    omegas = tuple(map(tuple, about.get("omegas", ())))
+    _check_labels(labels, omegas, names)
     match about["kind"]:
         case "Basis":
             return Basis(labels, _rows(tensors, "vectors", labels), ε, names, method, record)
@@ -108,6 +109,15 @@ def _put_together(about: dict, tensors: dict[str, Tensor], device: torch.device)
     raise KeyError(f"kind {about['kind']!r} is unknown")
 
 
+def _check_labels(labels: tuple, omegas: tuple, names: tuple[str, ...]) -> None:
+    for each in (names, labels, omegas, *omegas):
+        if len(set(each)) < len(each):
+            raise TypeError(f"{each} names something twice")
+    beyond = [k for each in (labels, *omegas) for k in each if type(k) is not int or not 0 <= k < len(names)]
+    if beyond:
+        raise TypeError(f"label {beyond[0]!r} is none of its {len(names)} labels")
+
+
 def _rows(tensors: dict[str, Tensor], name: str, rows: tuple) -> Tensor:
     if len(tensors[name]) != len(rows):
         raise TypeError(f"{len(tensors[name])} {name} for {len(rows)} labels or sets")
@@ -121,10 +131,3 @@ def _image_shape(universal: Universal | TopKUniversal) -> tuple[int, ...]:
         return tuple(universal.perturbation.shape[1:])
     vectors = universal.basis.vectors if isinstance(universal, Mixture) else universal.vectors
     return tuple(vectors.shape[1:])
-
-
-def _difference(ours: tuple[str, ...], theirs: tuple[str, ...]) -> str:
-    if len(ours) != len(theirs):
-        return f"{len(ours)} against {len(theirs)}; use the victim that it was learnt on, or one of the same labels"
-    place = next(i for i, (a, b) in enumerate(zip(ours, theirs, strict=True)) if a != b)
-    return f"label {place} is {ours[place]!r} there and {theirs[place]!r} here; put the labels in the same order"

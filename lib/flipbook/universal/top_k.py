@@ -12,7 +12,7 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from flipbook.attacks import _chance
-from flipbook.checks import check_inputs, check_positive
+from flipbook.checks import check_counts, check_inputs, check_radius
 from flipbook.perturbed import Perturbed
 from flipbook.top_k import TopKExcludes
 from flipbook.universal.stopping import FoolingRate, Patience
@@ -153,7 +153,8 @@ def universal_top_k(
     for every pass from the content of the images and the seed, so that the order in which they are given does not
     matter.
     """
-    check_positive(radius=radius, batch_size=batch_size, max_passes=max_passes, eval_every=eval_every, chunk=chunk)
+    check_radius(radius=radius)
+    check_counts(batch_size=batch_size, max_passes=max_passes, eval_every=eval_every, chunk=chunk)
     goal = TopKExcludes(present, k, hide=hide)
     check_inputs(model, images, goal)
     if not len(images):

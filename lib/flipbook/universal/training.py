@@ -9,7 +9,7 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from flipbook.attacks import _chance
-from flipbook.checks import check_choice, check_positive
+from flipbook.checks import check_at_least, check_choice, check_counts, check_positive
 from flipbook.universal.loss import FORMS
 from flipbook.universal.pool import Pool, TargetSet, identity, named
 
@@ -61,11 +61,11 @@ class Training:
     progress: bool = True
 
     def __post_init__(self):
-        positive = {"epsilon": self.epsilon, "epochs": self.epochs, "batch": self.batch, "chunk": self.chunk}
-        check_positive(**positive, step=self.xi, images=1 if self.images is None else self.images)
+        check_positive(epsilon=self.epsilon, step=1 if self.step is None else self.step)
+        check_counts(epochs=self.epochs, batch=self.batch, chunk=self.chunk)
+        check_counts(images=1 if self.images is None else self.images)
         check_choice("form", self.form, FORMS)
-        if not self.kappa >= 0:
-            raise ValueError(f"kappa is {self.kappa}: it must be 0 or above")
+        check_at_least(0, kappa=self.kappa)
 
     @property
     def xi(self) -> float:
