@@ -122,3 +122,16 @@ def test_bad_goals_are_refused_in_one_line(make, message):
     with pytest.raises(ValueError, match=message) as error:
         make()
     assert "\n" not in str(error.value)
+
+
+def test_a_nan_margin_counts_as_missed():
+    nan = torch.tensor([[float("nan"), 1.0, 2.0]])
+    assert ClassTarget(torch.tensor([1])).distance(nan).tolist() == [2]
+    assert LabelVector(torch.ones(1, 3)).distance(nan).tolist() == [1]
+
+
+def test_other_types_than_tensors_are_refused():
+    with pytest.raises(ValueError, match="LabelVector: target is a list: give a tensor"):
+        LabelVector([[1, 0]])
+    with pytest.raises(ValueError, match="ClassTarget: target is a int: give a tensor of int64"):
+        ClassTarget(1)

@@ -26,7 +26,7 @@ def test_top_k_settles_ties_by_the_smaller_index():
     z = torch.tensor([[1.0, 3.0, 3.0, 1.0, 1.0]])
     assert top_k(z, 1).tolist() == [[False, True, False, False, False]]
     assert top_k(z, 4).tolist() == [[True, True, True, True, False]]
-    with pytest.raises(ValueError, match="k is 6: it must be in 1"):
+    with pytest.raises(ValueError, match=r"k is 6: it must be a whole number in 1\.\.5"):
         top_k(z, 6)
 
 
@@ -103,6 +103,35 @@ def test_distance_puts_the_ranking_before_the_sides():
     assert TopKExcludes(Y, 1, hide=True).distance(torch.tensor([[1.0, -2, 2, -3]])) == 1
 
 
+def test_nothing_is_further_away_than_a_nan():
+    """One NaN makes a ranking meaningless, even at a label that no requirement is about."""
+    Y = marks(4, 0, 1)
+    nan = torch.tensor([[1.0, 2.0, 3.0, float("nan")]])
+    worst = torch.tensor([[9.0, 8, -2, -1]])
+    for goal in (TopKExcludes(Y, 2), TopKExcludes(Y, 2, hide=True), TopKEquals(marks(4, 2, 3), Y, 2)):
+        assert goal.distance(nan) > goal.distance(worst)
+        assert not goal.reached(nan)
+
+
+def test_success_is_asked_of_the_logits_where_probabilities_are_rounded():
+    z = torch.tensor([[45.0, 50.0, -800.0, -900.0]])
+    assert (z.sigmoid()[0, :2] == 1).all()
+    goal = TopKExcludes(marks(4, 0), 1, scores="probability")
+    assert goal.reached(z)
+    assert goal.distance(z) == 0
+    assert goal.measures(z, z)["asr"]
+
+
+def test_a_label_at_exactly_one_half_is_still_predicted():
+    """Eq. 6: f >= 0.5."""
+    goal = TopKExcludes(marks(4, 0, 1), 1)
+    before, after = torch.tensor([[1.0, 1.0, 0.0, -1.0]]), torch.tensor([[0.0, -1.0, 2.0, 0.0]])
+    measured = goal.measures(before, after)
+    assert measured["lfr"].item() == 0.5
+    assert measured["sac"].item() == 0.5
+    assert {value.dtype for name, value in measured.items() if name != "asr"} == {torch.float64}
+
+
 @pytest.mark.parametrize(("top", "sasr"), [((1, 2, 3), 1 / 3), ((5, 6, 4), 2 / 3), ((1, 5, 6), 1.0)])
 def test_soft_success_of_proposition_1(top, sasr):
     """Y = {2, 3, 4}: AFD_slc is 2/3 for the top three {1, 2, 3} and 1/3 for {5, 6, 4}, AFD_lc 0 for both."""
@@ -146,8 +175,12 @@ def test_images_are_selected_with_all_that_is_theirs():
 
 ONE = marks(4, 0)
 ERRORS = {
-    "k is 4: it must be in 1..3": lambda: TopKExcludes(ONE, 4),
-    "k is 0: it must be in 1..3": lambda: TopKEquals(marks(4), ONE, 0),
+    "k is 4: it must be a whole number in 1..3": lambda: TopKExcludes(ONE, 4),
+    "k is 0: it must be a whole number in 1..3": lambda: TopKEquals(marks(4), ONE, 0),
+    "k is 2.0: it must be a whole number in 1..3": lambda: TopKExcludes(ONE, 2.0),
+    "k is True: it must be a whole number": lambda: TopKExcludes(ONE, True),
+    "present is a list: give a tensor": lambda: TopKExcludes([[1, 0, 0, 0]], 1),
+    r"keep must be \(1, 4\) of -1, 0 and 1": lambda: TopKExcludes(ONE, 1, keep=ONE > 0),
     "image 0 has no label in `present`": lambda: TopKExcludes(marks(4), 1),
     "image 0 has 3 of 4 labels, which leaves no 2 others": lambda: TopKExcludes(marks(4, 0, 1, 2), 2),
     "image 0 has 1 target labels, k is 2": lambda: TopKEquals(marks(4, 3), ONE, 2),

@@ -49,7 +49,7 @@ class Goal:
 
     def distance(self, logits: Tensor) -> Tensor:
         """How many requirements are not met, (N,) of int64: 0 exactly where the goal is reached."""
-        missed = (self.margins(logits) <= 0).sum(dim=1).clamp(min=1)
+        missed = (~(self.margins(logits) > 0)).sum(dim=1).clamp(min=1)  # so that a NaN counts as missed
         return torch.where(self.reached(logits), torch.zeros_like(missed), missed)
 
     def measures(self, before: Tensor, after: Tensor) -> dict[str, Tensor]:
@@ -203,6 +203,8 @@ class ClassTarget(Goal):
     shared = ("codebook",)
 
     def __post_init__(self):
+        if not isinstance(self.target, Tensor):
+            raise ValueError(f"ClassTarget: target is a {type(self.target).__name__}: give a tensor of int64")
         if self.target.ndim != 1 or self.target.is_floating_point() or self.target.dtype == torch.bool:
             raise ValueError(
                 f"ClassTarget: target has shape {tuple(self.target.shape)} and type {self.target.dtype}: "
@@ -261,6 +263,8 @@ class ClassTarget(Goal):
 
 def as_mask(tensor: Tensor, name: str) -> Tensor:
     """Return (N, C) of 0 and 1 as bool; refuse anything else, under this name."""
+    if not isinstance(tensor, Tensor):
+        raise ValueError(f"{name} is a {type(tensor).__name__}: give a tensor, one row an image, (N, C)")
     if tensor.ndim != 2:
         raise ValueError(f"{name} has shape {tuple(tensor.shape)}: give one row an image, (N, C)")
     if tensor.dtype != torch.bool and not ((tensor == 0) | (tensor == 1)).all():

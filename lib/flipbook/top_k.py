@@ -5,6 +5,7 @@ a tie, which rounding may turn either way, never counts as a success.
 """
 
 from dataclasses import dataclass
+from numbers import Integral
 
 import torch
 from torch import Tensor
@@ -24,10 +25,14 @@ def top_k(logits: Tensor, k: int) -> Tensor:
     ValueError
         For a k outside 1..C.
     """
-    if not 1 <= k <= logits.shape[1]:
-        raise ValueError(f"k is {k}: it must be in 1..{logits.shape[1]}, the number of labels")
+    _check_k("top_k", k, logits.shape[1], "the number of labels")
     order = logits.argsort(dim=1, descending=True, stable=True)
     return torch.zeros_like(logits, dtype=torch.bool).scatter_(1, order[:, :k], True)
+
+
+def _check_k(name: str, k: int, largest: int, why: str) -> None:
+    if isinstance(k, bool) or not isinstance(k, Integral) or not 1 <= k <= largest:
+        raise ValueError(f"{name}: k is {k!r}: it must be a whole number in 1..{largest}, {why}")
 
 
 class _TopK(Goal):
@@ -58,21 +63,27 @@ class _TopK(Goal):
         return A.to(logits), self.margins(logits)
 
     def reached(self, logits: Tensor) -> Tensor:
-        """Whether every requirement is met strictly, (N,) of bool."""
-        return (self.margins(logits) > 0).all(dim=1) & ~logits.isnan().any(dim=1)
+        """Whether every requirement is met strictly, (N,) of bool.
+
+        Asked of the logits for probabilities too: those of confident labels are rounded to the same 1.
+        """
+        return (self._with({"scores": "logit"}).margins(logits) > 0).all(dim=1) & ~logits.isnan().any(dim=1)
 
     def distance(self, logits: Tensor) -> Tensor:
         """How far from the goal, as an order and not a count: 0 exactly where it is reached.
 
         Of two failures the one with fewer requirements on the ranking missed is nearer, then the one with fewer labels
         on the wrong side of the threshold, Y on the positive one, whether the goal asks for sides or not: else an
-        attack that hides Y but leaves the ranking as it is would seem to have done nothing.
+        attack that hides Y but leaves the ranking as it is would seem to have done nothing. Nothing is further away
+        than a NaN.
         """
         width = logits.shape[1]
+        furthest = (width + 1) ** 2
         ranking = (self.ranking.margins(logits) <= 0).sum(dim=1)
         sides = -self.present.to(torch.int8) if (asked := self._sides()) is None else asked
         wrong = ((sides * logits <= 0) & (sides != 0)).sum(dim=1)
         distance = torch.maximum(ranking * (width + 1) + wrong, torch.ones_like(wrong))
+        distance = torch.where(logits.isnan().any(dim=1), furthest, distance)
         return torch.where(self.reached(logits), torch.zeros_like(distance), distance)
 
     def bitwise(self) -> Goal:
@@ -82,18 +93,18 @@ class _TopK(Goal):
     @property
     def ranking(self) -> "_TopK":
         """The goal without its requirements on the threshold: what counts as complete success (ASR)."""
-        return self._with({"hide": False, "keep": None})
+        return self._with({"hide": False, "keep": None, "scores": "logit"})
 
     def measures(self, before: Tensor, after: Tensor) -> dict[str, Tensor]:
         """Success of the attack on one image by the MASW paper's measures, each (N,) and better when larger.
 
         asr (Eq. 25 as its text and tables mean it: complete success), sasr (Eq. 26, from Eq. 5 or S.1), lfr (Eq. 28,
         the share of Y on the negative side), sac (Eq. S.5, the share of the irrelevant labels that keep their side).
-        An image without irrelevant labels keeps them all, 1.
+        A label at exactly 0.5 is still predicted (Eq. 6). An image without irrelevant labels keeps them all, 1.
         """
-        off = (self.present & ~(after > 0)).sum(dim=1) / self.present.sum(dim=1)
+        off = (self.present & (after < 0)).sum(dim=1).double() / self.present.sum(dim=1)
         irrelevant = ~(self.present | self._wanted())
-        kept = (irrelevant & ((before > 0) == (after > 0))).sum(dim=1)
+        kept = (irrelevant & ((before >= 0) == (after >= 0))).sum(dim=1).double()
         number = irrelevant.sum(dim=1)
         return {
             "asr": self.ranking.reached(after),
@@ -127,14 +138,16 @@ class _TopK(Goal):
         for name in names:
             object.__setattr__(self, name, as_mask(getattr(self, name), f"{title}: {name}"))
         width = self.present.shape[1]
-        if not 1 <= self.k < width:
-            raise ValueError(f"{title}: k is {self.k}: it must be in 1..{width - 1}, below the number of labels")
+        _check_k(title, self.k, width - 1, "below the number of labels")
         if (empty := (~self.present.any(dim=1)).nonzero().flatten()).numel():
             raise ValueError(f"{title}: image {int(empty[0])} has no label in `present`: leave such images out")
-        if self.keep is not None and not (
-            self.keep.shape == self.present.shape and ((self.keep.abs() == 1) | (self.keep == 0)).all()
-        ):
+        if self.keep is not None and not self._are_sides(self.keep):
             raise ValueError(f"{title}: keep must be {tuple(self.present.shape)} of -1, 0 and 1, the sides to keep")
+
+    def _are_sides(self, keep: Tensor) -> bool:
+        if not isinstance(keep, Tensor) or keep.dtype == torch.bool or keep.shape != self.present.shape:
+            return False
+        return bool(((keep.abs() == 1) | (keep == 0)).all())
 
 
 @dataclass(frozen=True, eq=False)
@@ -183,7 +196,7 @@ class TopKExcludes(_TopK):
         return torch.zeros_like(self.present)
 
     def _soft(self, logits: Tensor) -> Tensor:
-        inside = (top_k(logits, self.k) & self.present).sum(dim=1)
+        inside = (top_k(logits, self.k) & self.present).sum(dim=1).double()
         return 1 - inside / self.present.sum(dim=1).clamp(max=self.k)
 
 
@@ -238,7 +251,7 @@ class TopKEquals(_TopK):
         return self.target
 
     def _soft(self, logits: Tensor) -> Tensor:
-        return (top_k(logits, self.k) & self.target).sum(dim=1) / self.k
+        return (top_k(logits, self.k) & self.target).sum(dim=1).double() / self.k
 
 
 def check_top_k(name: str, goal: Goal) -> None:

@@ -43,6 +43,22 @@ def test_the_tight_ball_is_smaller(scene):
     assert "0.9, tight τ 0.4 / 0.6" in ablation.caption(scene)
 
 
+def test_a_quarter_of_the_step_is_all_that_differs(scene):
+    part = ablation.PARTS["figure-s04"][0]
+    for of in part.variants:
+        long, short = (ablation._trial(scene, ("best", 10), ball, of) for ball in part.balls[1:])
+        assert short.hyper["learning_rate"] == long.hyper["learning_rate"] / 4
+        assert short.hyper | {"learning_rate": 0} == long.hyper | {"learning_rate": 0}
+
+
+def test_steps_are_told_as_a_share_of_the_ball(scene):
+    """The first step is lr |g| long, whatever the ball: the tight one makes it a larger share."""
+    rows = ablation.run(scene, ablation.PARTS["figure-s04"], progress=False)
+    lines = ablation.summary(rows).query("case == 'TW' and method == 'without SPW'").set_index("ball")["step"]
+    assert lines[ablation.TIGHT] > lines[ablation.TABLES] > 0
+    assert lines[ablation.TIGHT + ablation.SHORT] < lines[ablation.TIGHT]
+
+
 def test_rows_become_a_table_with_intervals_and_paths(scene):
     parts = ablation.PARTS["figure-09"][1:]
     rows = ablation.run(scene, parts, progress=False)

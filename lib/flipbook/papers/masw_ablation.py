@@ -1,7 +1,8 @@
 """MASW's ablations, Figures 8, 9 and S.4: the measures, self-paced weighting (SPW), and rules for its threshold.
 
 Every part of a figure is a few variants of an attack in a few blocks, within one or two balls: the tables', in which
-untargeted attacks nearly always succeed, and a tight one, in which most goals cannot be reached completely.
+untargeted attacks nearly always succeed, and a tight one, in which most goals cannot be reached completely. Weighted
+steps can be as long as a small ball: where that decides, a quarter of the step is tried too.
 """
 
 from dataclasses import dataclass, field
@@ -17,6 +18,7 @@ from flipbook.papers.masw import Block, Scene
 IMAGES = 16
 CASES = {"": "UT", "best": "TB", "random": "TR", "worst": "TW"}  # as Figure 8 names them
 TABLES, TIGHT = "the tables' τ", "tight τ"
+SHORT = ", step / 4"  # after a ball's name
 _TIGHT = {True: 0.6, False: 0.4}  # targeted or not; as many successes as failures with k = 3
 MEASURES = {"asr": "ASR (%)", "sasr": "SASR (%)", "lfr": "LFR (%)"}
 
@@ -40,7 +42,7 @@ class Part:
     balls: tuple[str, ...] = (TABLES, TIGHT)
 
 
-_SPW, _TRACE = {"weights": "spw"}, {"trace": ("hinges",)}
+_SPW, _TRACE, _STEP = {"weights": "spw"}, {"trace": ("hinges",)}, {"trace": ("step",)}
 _EXACT = {"hide": False, "lam1": 1.0}  # MASW's loop on the ranking alone
 _TOP_10 = tuple((case, 10) for case in CASES)
 _SLACK = {"trace": ("threshold", "hinges", "violated")}
@@ -70,7 +72,7 @@ PARTS = {
                 Variant("exact ranking", "MASW", {"weights": "none"} | _EXACT | _TRACE),
                 Variant("exact ranking + SPW", "MASW", _EXACT | _TRACE),
             ),
-            (TABLES,),
+            (TABLES, TABLES + SHORT),
         ),
     ),
     "figure-09": (
@@ -87,14 +89,19 @@ PARTS = {
         ),
     ),
     "figure-s04": (
-        Part("MASW", _TOP_10, (Variant("without SPW", "MASW", {"weights": "none"}), Variant("with SPW", "MASW"))),
+        Part(
+            "MASW",
+            _TOP_10,
+            (Variant("without SPW", "MASW", {"weights": "none"} | _STEP), Variant("with SPW", "MASW", _STEP)),
+            (TABLES, TIGHT, TIGHT + SHORT),
+        ),
     ),
 }
 
 
 def radius(panel: masw.Panel, case: str, ball: str) -> float:
     """τ of a ball, in [0, 1] units."""
-    if ball == TIGHT:
+    if ball.removesuffix(SHORT) == TIGHT:
         return _TIGHT[bool(case)]
     return panel.targeted if case else panel.untargeted
 
@@ -104,17 +111,21 @@ def run(scene: Scene, parts: tuple[Part, ...], **options) -> pd.DataFrame:
     tables = []
     for part in parts:
         for ball in part.balls:
+            radii = {case: radius(scene.panel, case, ball) for case in CASES}
             trials = {block: [_trial(scene, block, ball, of) for of in part.variants] for block in part.blocks}
             rows = masw.run(scene, trials, **options)
             rows.insert(0, "part", part.name)
             rows.insert(1, "ball", ball)
+            rows["radius"] = rows["case"].map(radii)
             tables.append(rows)
     return pd.concat(tables, ignore_index=True)
 
 
 def _trial(scene: Scene, block: Block, ball: str, of: Variant) -> experiment.Trial:
-    τ = radius(scene.panel, block[0], ball)
-    return masw.trial(scene, of.method, block, shown=of.shown, **{"radius": τ} | of.options)
+    changed = {"radius": radius(scene.panel, block[0], ball)}
+    if ball.endswith(SHORT):
+        changed["learning_rate"] = scene.panel.learning_rate / 4
+    return masw.trial(scene, of.method, block, shown=of.shown, **changed | of.options)
 
 
 def interval(values) -> tuple[float, float]:
@@ -162,7 +173,8 @@ def paths(rows: pd.DataFrame, names: tuple[str, ...]) -> dict[str, float]:
     dict
         With "hinges", their sum without any weights: median_rise, over all steps that raised it (logits; 0 without
         any), and left, the share of its first value that remains. With "threshold", ε: its last value. With both and
-        "violated": slack, Σ hinges over their number, at the start.
+        "violated": slack, Σ hinges over their number, at the start. With "step": its length over all steps, as a share
+        of τ.
     """
     traces = {name: [path[~path.isnan()].numpy() for path in experiment.traces(rows, name)] for name in names}
     found = {}
@@ -174,6 +186,9 @@ def paths(rows: pd.DataFrame, names: tuple[str, ...]) -> dict[str, float]:
         found["threshold"] = float(np.median([path[-1] for path in traces["threshold"]]))
         pairs = zip(traces["hinges"], traces["violated"], strict=True)
         found["slack"] = float(np.median([sums[0] / max(1.0, number[0]) for sums, number in pairs]))
+    if "step" in traces:
+        shares = [path / τ for path, τ in zip(traces["step"], rows["radius"], strict=True)]
+        found["step"] = float(np.median(np.concatenate(shares)))
     return found
 
 
@@ -192,6 +207,7 @@ HEADINGS = {
     "left": "Σ hinges left",
     "threshold": "last ε",
     "slack": "first slack",
+    "step": "step / τ",
     **{f"{name}_95": "95 %" + " " * place for place, name in enumerate(MEASURES)},  # columns need names of their own
 }
 DRAWN = dict.fromkeys(PARTS, MEASURES) | {
@@ -199,6 +215,7 @@ DRAWN = dict.fromkeys(PARTS, MEASURES) | {
     "figure-s04": MEASURES | {"pert": "Pert (10⁻²)"},
 }
 X = dict.fromkeys(PARTS, "case") | {"figure-09": "ball"}
+LEGEND = {"case": "UT: untargeted; TB, TR and TW: best, random and worst targets", "ball": ""}
 
 
 def drawn(rows: pd.DataFrame, artefact: str) -> dict[str, pd.DataFrame]:

@@ -45,13 +45,18 @@ def gap(rows: pd.DataFrame, mine, theirs, measure: str, column: str = "method") 
     return by_image(100 * (wide["mine"] - wide["theirs"]))
 
 
+def points(difference: float, error: float) -> str:
+    """A difference and its error as text."""
+    return f"{difference:+.1f} ± {error:.1f} points"
+
+
 def more(
     claims: Claims, rows: pd.DataFrame, mine, theirs, measure: str, place: str, text: str = "", column: str = "method"
 ) -> None:
     """One has clearly more of a measure than another."""
     difference, error, images = gap(rows, mine, theirs, measure, column)
     text = text or f"{mine} has a higher {NAMES[measure]} than {theirs}"
-    claims.check(text, place, _points(difference, error), *_judged(difference, max(MARGIN, error), images))
+    claims.check(text, place, points(difference, error), *_judged(difference, max(MARGIN, error), images))
 
 
 def not_below(
@@ -63,7 +68,7 @@ def not_below(
     verdict = True if difference >= -SLACK else None if difference >= -SLACK - error else False
     enough = images >= FEWEST
     reason = "" if enough and verdict is not None else CLOSE if enough else FEW
-    claims.check(text, place, _points(difference, error), verdict if enough else None, reason)
+    claims.check(text, place, points(difference, error), verdict if enough else None, reason)
 
 
 def ratio(rows: pd.DataFrame, mine, theirs, measure: str, column: str = "method", won: bool = True):
@@ -101,7 +106,7 @@ def larger_gap(
     first, second = (gap(rows, mine, theirs, measure) for rows in (here, there))
     error = (first[1] ** 2 + second[1] ** 2) ** 0.5
     text = f"{mine}'s lead over {theirs} in {NAMES[measure]} is larger on {names[0]} than on {names[1]}"
-    figures = f"{_points(*first[:2])} against {_points(*second[:2])}"
+    figures = f"{points(*first[:2])} against {points(*second[:2])}"
     claims.check(text, place, figures, *_judged(first[0] - second[0], max(MARGIN, error), min(first[2], second[2])))
 
 
@@ -217,10 +222,6 @@ def best_at(claims: Claims, text: str, place: str, curve: pd.Series, wanted) -> 
 def as_measured(claims: Claims, text: str, place: str, figures: str, reason: str) -> None:
     """A claim that a stand-in cannot decide: our figures without a verdict."""
     claims.check(text, place, figures, None, reason)
-
-
-def _points(difference: float, error: float) -> str:
-    return f"{difference:+.1f} ± {error:.1f} points"
 
 
 def _judged(difference: float, margin: float, images: int) -> tuple[bool | None, str]:

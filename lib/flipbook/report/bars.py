@@ -17,6 +17,7 @@ def bars(
     x: str = "case",
     hue: str = "method",
     height: float = 2.3,
+    xlabel: str = "",
 ) -> Figure:
     """Draw a line of plots for every set of rows, a plot a measure.
 
@@ -32,9 +33,13 @@ def bars(
         Columns that bars are placed and coloured by, in order of appearance.
     height : float
         Of a line, in inches.
+    xlabel : str
+        Below all plots.
     """
     size = (WIDTH * 1.2, height * len(lines) + 0.2)
     figure, axes = plt.subplots(len(lines), len(measures), figsize=size, squeeze=False, layout="constrained")
+    for axis, label in zip(axes[0], measures.values(), strict=True):
+        axis.set_title(label, fontsize=10)
     for (title, rows), row in zip(lines.items(), axes, strict=True):
         for axis, (name, label) in zip(row, measures.items(), strict=True):
             sns.barplot(
@@ -42,9 +47,9 @@ def bars(
                 legend=axis is row[-1], width=0.8,
             )  # fmt: skip
             axis.set(xlabel="", ylabel="", ylim=(0, None if rows[name].max() > 100 else _top(label)))
-            axis.set_title(label, fontsize=10)
         row[0].set_ylabel(title, fontsize=10)
         row[-1].legend(loc="upper left", bbox_to_anchor=(1.01, 1), fontsize=9)
+    figure.supxlabel(xlabel, fontsize=10)
     return figure
 
 

@@ -43,7 +43,8 @@ def objectives(
 def _bars(axes: list[Axes], shares: pd.DataFrame, colours: dict[str, tuple]) -> None:
     """One plot a measure: groups of bars by setting, a colour a method, data sets averaged with a dot each."""
     for axis, (measure, part) in zip(axes, shares.groupby("measure", sort=False), strict=True):
-        options = {"x": "setting", "y": "share", "hue": "method", "ax": axis, "legend": False}
-        sns.barplot(part, errorbar=None, palette=colours, alpha=0.75, **options)
-        sns.stripplot(part, dodge=True, palette="dark:black", size=3.5, jitter=False, **options)
+        options = {"x": "setting", "y": "share", "hue": "method", "ax": axis}
+        sns.barplot(part, errorbar=None, palette=colours, alpha=0.75, legend=axis is axes[0], **options)
+        sns.stripplot(part, dodge=True, palette="dark:black", size=3.5, jitter=False, legend=False, **options)
         axis.set(title=measure, xlabel="", ylabel="fluctuating runs, %", ylim=(0, 104))
+    axes[0].legend(loc="upper left", fontsize=9)

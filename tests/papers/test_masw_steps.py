@@ -1,0 +1,24 @@
+"""How long steps are: the panel's rate and parts of it, as shares of the ball."""
+
+import pytest
+
+from flipbook import paths
+from flipbook.papers import masw as paper
+from flipbook.papers import masw_steps as steps
+
+
+@pytest.fixture(autouse=True)
+def _own_store(tmp_path, monkeypatch):
+    monkeypatch.setattr(paths, "store", lambda: tmp_path)
+
+
+def test_the_first_step_is_in_proportion_to_the_rate():
+    (panel,) = paper.panels(["VOC 2012"])
+    scene = paper.scene(panel, paper.size(panel, images=2, iterations=1))
+    rows = steps.rows([scene], ("worst", 10), progress=False)
+    lines = steps.summary(rows).set_index("method")
+    assert list(lines.index) == list(steps.VARIANTS)
+    whole, half = lines.loc["MASW", "step / τ"], lines.loc["MASW, step / 2", "step / τ"]
+    assert half == pytest.approx(whole / 2, rel=1e-4)
+    assert lines.loc["MASW, step / 4", "step / τ"] == pytest.approx(whole / 4, rel=1e-4)
+    assert lines.loc["MASW, w = 1", "step / τ"] == pytest.approx(whole, rel=1e-4)  # all weights are 1 at first
