@@ -1,12 +1,16 @@
 """Scenes, the shared store of what was trained, and what is counted, on the smallest pictogram victim."""
 
+from dataclasses import replace
+
 import pandas as pd
 import pytest
 import torch
 
 from flipbook import universal, victims
 from flipbook.papers import cmlu as paper
+from flipbook.papers import cmlu_costs, cmlu_plane, cmlu_tables
 from flipbook.report import reported
+from flipbook.universal.plane import Plane
 from flipbook.victims.loading import labels
 
 SMALL = paper.Size(labels=2, sets=2, images=4, epochs=1, batch=4, training=500, test=500, in_training=1, in_test=1)
@@ -92,13 +96,13 @@ def test_or_s_is_the_oracle_of_single_labels(scene, own_store):
 
 def test_passes_grow_with_sets_for_the_oracle_and_with_labels_for_cmlu(scene):
     rows = paper.rates(scene, ["Oracle", "CMLU_beta", "CMLU_alpha"])
-    means = paper.means(rows)
+    means = cmlu_tables.means(rows)
     once = 2 * SMALL.epochs * SMALL.images  # a forward and a backward pass of each image
     oracle = means[means["method"] == "Oracle"]
     assert oracle["passes"].tolist() == [once * len(omegas) for omegas in scene.omegas.values()]
     assert set(means[means["method"] == "CMLU_beta"]["passes"]) == {once * len(scene.labels)}
     assert means.groupby("method")["per_image"].first().to_dict() == {"Oracle": 2, "CMLU_beta": 2, "CMLU_alpha": 4}
-    served = paper.cumulated(rows)
+    served = cmlu_costs.cumulated(rows)
     assert served[served["method"] == "Oracle"]["passes"].tolist() == oracle["passes"].cumsum().tolist()
     assert set(served[served["method"] == "CMLU_beta"]["passes"]) == {once * len(scene.labels)}
 
@@ -121,7 +125,7 @@ def test_rates_are_counted_once_for_each_vector_and_set(scene):
 
 
 def test_passes_of_an_epoch_against_the_number_of_labels(scene):
-    growth = paper.growth(scene, images=2)
+    growth = cmlu_costs.growth(scene, images=2)
     beta, oracle = (growth[growth["method"] == method] for method in ("CMLU_beta", "Oracle"))
     assert beta["passes"].tolist() == [2, 4]
     both = len(scene.train.containing(scene.labels)) > 0
@@ -133,13 +137,118 @@ def test_occurrences_count_images_and_the_most_frequent_set():
     class Few:
         present = torch.tensor([[1, 1, 1, 0], [1, 1, 0, 0], [0, 1, 0, 1], [0, 0, 0, 0]], dtype=torch.bool)
 
-    counts = paper.occurrences(Few, [1, 2, 3, 4])
+    counts = cmlu_tables.occurrences(Few, [1, 2, 3, 4])
     assert counts["images"].tolist() == [3, 3, 1, 0]
     assert counts["most"].tolist() == [3, 2, 1, 0]
 
 
+def test_occurrences_among_some_labels():
+    class Few:
+        present = torch.tensor([[1, 1, 1, 0], [1, 1, 0, 0], [0, 1, 0, 1], [0, 0, 0, 0]], dtype=torch.bool)
+
+    counts = cmlu_tables.occurrences(Few, [1, 2], [3, 2])
+    assert counts["images"].tolist() == [2, 0]
+    assert counts["most"].tolist() == [1, 0]
+
+
+def test_supply_counts_the_sets_that_may_be_drawn(scene):
+    found = cmlu_tables.supply(scene, [1, 2]).loc[EASY.victim]
+    assert found.loc["sets with enough of both"].tolist() == [2, len(scene.omegas.get(2, ()))]
+    assert found.loc["test images of one set, at most", 2] == len(scene.test.containing(scene.labels))
+    assert found.loc["training images of one set, at most", 2] == len(scene.train.containing(scene.labels))
+
+
+def test_the_panel_says_how_many_labels_unless_the_size_does():
+    coco = paper.panels("figure-03")[2]
+    assert (coco.dataset, coco.labels) == ("MS-COCO", 12)
+    one = paper.Size(training=500, test=500, in_training=1, in_test=1)
+    assert len(paper.scene(replace(EASY, labels=3), one).labels) == 3
+    assert len(paper.scene(replace(EASY, labels=3), replace(one, labels=2)).labels) == 2
+
+
+def test_clipped_sums_keep_single_labels_and_carry_their_own_name(scene):
+    cut, whole = paper.clipped(scene), paper.rates(scene, paper.SUMS)
+    assert set(cut["method"]) == {"Or-S, clip", "SGA, clip", "CMLU_beta, clip"}
+    alone = [rows[rows["size"] == 1]["hidden"].tolist() for rows in (cut, whole)]
+    assert alone[0] == alone[1]
+    v = paper.learn(scene, "CMLU_beta").compose_all(scene.omegas[2], projection="clip")
+    table = universal.evaluate(paper.learn(scene, "CMLU_beta"), scene.test, scene.omegas[2], progress=False)
+    assert v.abs().max() <= EASY.epsilon
+    assert len(cut[(cut["size"] == 2) & (cut["method"] == "CMLU_beta, clip")]) == len(table)
+
+
+def test_leads_of_sums_scaled_and_cut():
+    fr = {"Or-S": 10.0, "SGA": 20.0, "CMLU_beta": 50.0, "Or-S, clip": 40.0, "SGA, clip": 45.0, "CMLU_beta, clip": 55.0}
+    lines = [{"dataset": "A", "model": "B", "size": of, "method": name, "fr": fr[name]} for name in fr for of in (1, 2)]
+    (line,) = cmlu_tables.leads(pd.DataFrame(lines)).to_dict("records")
+    assert list(line.values()) == [40, 15, 30, 10]
+
+
+def test_own_images_are_the_training_images(scene):
+    rows = paper.own_images(scene)
+    assert rows["images"].tolist() == [len(scene.train.containing(omega)) for omega in rows["omega"]]
+    assert rows["omega"].tolist() == scene.all_omegas([of for of in scene.omegas if of > 1])
+
+
+def test_reduced_says_each_data_set_and_only_the_options_of_the_methods(scene):
+    other = replace(scene, labels=scene.labels[:1], panel=replace(EASY, dataset="MS-COCO"))
+    text = cmlu_tables.reduced([scene, other], ["Oracle", "SGA"])
+    assert text.startswith("2 (VOC 2012) or 1 (MS-COCO) labels")
+    assert "ε = 0.05 (paper: 0.05)" in text
+    assert "inner_passes = 2 (default 4)" in text
+    assert "NAG" not in text
+    assert "CMLU-α with inner_steps = 1 (default 5)" in cmlu_tables.reduced([scene])
+
+
+def test_one_colour_for_each_method():
+    colours = cmlu_tables.colours()
+    assert set(colours) == set(paper.METHODS)
+    assert len(set(colours.values())) == len(paper.METHODS)
+
+
+def test_average_of_planes_is_the_plane_of_all_pairs():
+    some = paper.scene(EASY, replace(SMALL, labels=3, sets=3))
+    pairs = some.omegas[2]
+    walks = cmlu_plane.planes(some, "CMLU_beta", pairs, points=3, images=2)
+    mean, ε = cmlu_plane.average(walks), EASY.epsilon
+    basis = paper.learn(some, "CMLU_beta")
+    whole = universal.plane(basis, some.test, pairs, low=-0.4 * ε, high=2 * ε, points=3, images=2, progress=False)
+    assert torch.allclose(mean.both, whole.both)
+    assert torch.allclose(mean.ball, whole.ball)
+    assert mean.images == whole.images
+
+
+def test_in_the_ball_looks_at_the_points_inside():
+    axis = torch.tensor([0.0, 1.0], dtype=torch.float64)
+    both = torch.tensor([[0.0, 0.8], [0.2, 1.0]], dtype=torch.float64)
+    angle = torch.arange(180) * 2 * torch.pi / 180
+    ball = torch.stack([angle.cos(), angle.sin()], dim=1).double()  # of radius 1: (1, 1) is outside
+    walk = Plane(axis, both, both, both, ball, 7)
+    (line,) = cmlu_plane.in_the_ball({(0, 1): walk}).to_dict("records")
+    assert (line["best"], line["anywhere"], line["images"]) == (80, 100, 7)
+    assert line["share"] == pytest.approx(100 / 3)
+
+
+def test_gains_are_over_the_better_vector():
+    lines = [
+        {"method": "CMLU_beta", "omega": (0, 1), "perturbation": name, "both": both}
+        for name, both in (("first", 30.0), ("second", 50.0), ("sum", 45.0))
+    ]
+    assert cmlu_plane.gains(pd.DataFrame(lines), "CMLU_beta").to_dict() == {(0, 1): -5.0}
+
+
+def test_telling_images_come_first(scene):
+    omega = scene.omegas[2][0]
+    index = cmlu_plane.telling(scene, "CMLU_beta", omega, 100)
+    assert sorted(index.tolist()) == scene.test.containing(omega).tolist()
+    hidden = ~(
+        cmlu_plane.attacked_logits(scene, paper.learn(scene, "CMLU_beta"), omega, index)[:, list(omega)] > 0
+    ).any(1)
+    assert hidden.int().tolist() == sorted(hidden.int().tolist(), reverse=True)
+
+
 def test_the_sum_off_counts_agree_with_rates(scene):
-    rows = paper.switched_off(scene, ["CMLU_beta"], scene.omegas[2])
+    rows = cmlu_plane.switched_off(scene, ["CMLU_beta"], scene.omegas[2])
     table = universal.evaluate(paper.learn(scene, "CMLU_beta"), scene.test, scene.omegas[2], progress=False)
     total = rows[rows["perturbation"] == "sum"]
     assert total["both"].tolist() == pytest.approx(table["FR"].tolist())
@@ -152,14 +261,14 @@ def test_coordinates_of_what_lies_in_the_plane(scene):
     pair = tuple(sorted(basis.labels))
     first, second = (u, v) if pair == basis.labels else (v, u)
     w = 0.5 * first / first.abs().max() - 2 * second / second.abs().max()
-    assert paper.coordinates(basis, w, pair) == pytest.approx((0.5, -2, 1), abs=1e-5)
+    assert cmlu_plane.coordinates(basis, w, pair) == pytest.approx((0.5, -2, 1), abs=1e-5)
 
 
 def test_printed_rows_in_order():
-    printed = paper.in_order(reported("cmlu/table-01"), ["dataset", "model"])
+    printed = cmlu_tables.in_order(reported("cmlu/table-01"), ["dataset", "model"])
     assert printed["method"][:7].tolist() == list(paper.METHODS)
     assert printed["target_set_size"].tolist()[::7] == ["1", "3", "5"] * 4
-    assert paper.tabular(printed)["|Ω|"].tolist() == printed["target_set_size"].tolist()
+    assert cmlu_tables.tabular(printed)["|Ω|"].tolist() == printed["target_set_size"].tolist()
 
 
 @pytest.mark.parametrize(

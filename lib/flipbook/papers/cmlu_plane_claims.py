@@ -1,0 +1,100 @@
+"""The claims of the CMLU paper on vectors themselves and on sums of two: Figures 1, 2, 4 and 5.
+
+Pairs of labels are compared as `cmlu_claims` compares target sets: a verdict needs as many pairs and images, and the
+same margin.
+"""
+
+import pandas as pd
+from torch import Tensor
+
+from flipbook.papers.cmlu_claims import CLOSE, FEW, IMAGES, MARGIN, SETS, UNEVEN
+from flipbook.report.claims import Claims
+
+
+def unrelated(claims: Claims, cosines: Tensor, text: str, place: str, most: float = 0.1) -> None:
+    """The mean |cosine| is about 0."""
+    sizes = cosines.abs()
+    mean, largest = sizes.mean().item(), sizes.max().item()
+    figures = f"mean |cosine| {mean:.3f}, largest {largest:.3f}"
+    if abs(mean - most) < 0.1 * most:
+        claims.check(text, place, figures, None, CLOSE)
+    else:
+        claims.check(text, place, figures, mean < most)
+
+
+def both_off(claims: Claims, rows: pd.DataFrame, place: str) -> None:
+    """Where the sum of a pair's vectors meets the ball, CMLU_beta hides both labels more often than Oracle vectors.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        Of `cmlu.switched_off` for "Or-S" and "CMLU_beta".
+    """
+    text = "at the sum of two vectors both labels go off far more often for CMLU-β than for Oracle vectors"
+    sums = rows[rows["perturbation"] == "sum"]
+    mine, theirs = (sums[sums["method"] == method].set_index("omega")["both"] for method in ("CMLU_beta", "Or-S"))
+    images, difference = sums.drop_duplicates("omega")["images"].sum(), mine - theirs
+    figures = f"{mine.mean():.0f} against {theirs.mean():.0f} % of images"
+    if len(mine) < SETS or images < IMAGES:
+        claims.check(text, place, figures, None, FEW)
+    elif abs(difference.mean()) < max(5 * MARGIN, 2 * difference.sem()):
+        claims.check(text, place, figures, None, UNEVEN)
+    else:
+        claims.check(text, place, figures, difference.mean() > 0)
+
+
+def region(claims: Claims, points: pd.DataFrame, place: str) -> None:
+    """Within the ball the plane of CMLU_beta's vectors has a region with both labels off, that of Oracle vectors none.
+
+    Parameters
+    ----------
+    points : DataFrame
+        Of `cmlu_plane.in_the_ball` for both kinds of vectors, with the column method: "Or-S" or "CMLU_beta".
+    """
+    mine, theirs = (points[points["method"] == method].set_index("omega") for method in ("CMLU_beta", "Or-S"))
+    few = len(mine) < SETS or mine["images"].sum() < IMAGES
+    best, text = mine["best"] - theirs["best"], "the best point in the ball hides both labels on more images for CMLU-β"
+    figures = f"{mine['best'].mean():.0f} against {theirs['best'].mean():.0f} % of images"
+    if few:
+        claims.check(text, place, figures, None, FEW)
+    elif abs(best.mean()) < max(MARGIN, 2 * best.sem()):
+        claims.check(text, place, figures, None, UNEVEN)
+    else:
+        claims.check(text, place, figures, best.mean() > 0)
+    _wide(claims, mine["share"], theirs["share"], few, place)
+
+
+def _wide(claims: Claims, mine: pd.Series, theirs: pd.Series, few: bool, place: str) -> None:
+    text = "CMLU-β has a region in the ball where both labels are off on most images, Oracle vectors none or half of it"
+    figures = f"{mine.mean():.1f} against {theirs.mean():.1f} % of the points in the ball"
+    beyond = mine - 2 * theirs
+    if few:
+        claims.check(text, place, figures, None, FEW)
+    elif not mine.any():
+        claims.check(text, place, figures, False)
+    elif abs(beyond.mean()) < 2 * beyond.sem():
+        claims.check(text, place, figures, None, UNEVEN)
+    else:
+        claims.check(text, place, figures, beyond.mean() > 0)
+
+
+def adds(claims: Claims, gains: pd.Series, images: int, place: str) -> None:
+    """The sum of two vectors hides both labels on at least as many images as either of them alone.
+
+    Parameters
+    ----------
+    gains : Series
+        Of `cmlu_plane.gains`, in points.
+    images : int
+        Behind them.
+    """
+    text = "the sum hides both labels on at least as many images as either of its vectors alone"
+    figures = f"{gains.mean():+.1f} points over {len(gains)} pairs, the best {gains.max():+.1f}"
+    if len(gains) < SETS or images < IMAGES:
+        claims.check(text, place, figures, None, FEW)
+    elif gains.mean() - 2 * gains.sem() > -MARGIN:
+        claims.check(text, place, figures, True)
+    elif gains.mean() < -max(MARGIN, 2 * gains.sem()):
+        claims.check(text, place, figures, False)
+    else:
+        claims.check(text, place, figures, None, UNEVEN)
