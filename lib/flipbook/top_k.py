@@ -67,7 +67,7 @@ class _TopK(Goal):
 
         Asked of the logits for probabilities too: those of confident labels are rounded to the same 1.
         """
-        return (self._with({"scores": "logit"}).margins(logits) > 0).all(dim=1) & ~logits.isnan().any(dim=1)
+        return self._reached(self._on_logits.margins(logits), logits)
 
     def distance(self, logits: Tensor) -> Tensor:
         """How far from the goal, as an order and not a count: 0 exactly where it is reached.
@@ -77,14 +77,22 @@ class _TopK(Goal):
         attack that hides Y but leaves the ranking as it is would seem to have done nothing. Nothing is further away
         than a NaN.
         """
-        width = logits.shape[1]
+        width, margins = logits.shape[1], self._on_logits.margins(logits)
         furthest = (width + 1) ** 2
-        ranking = (self.ranking.margins(logits) <= 0).sum(dim=1)
+        ranking = (margins[:, :width] <= 0).sum(dim=1)
         sides = -self.present.to(torch.int8) if (asked := self._sides()) is None else asked
         wrong = ((sides * logits <= 0) & (sides != 0)).sum(dim=1)
-        distance = torch.maximum(ranking * (width + 1) + wrong, torch.ones_like(wrong))
-        distance = torch.where(logits.isnan().any(dim=1), furthest, distance)
-        return torch.where(self.reached(logits), torch.zeros_like(distance), distance)
+        distance = (ranking * (width + 1) + wrong).clamp(min=1)
+        distance = distance.masked_fill(logits.isnan().any(dim=1), furthest)
+        return distance.masked_fill(self._reached(margins, logits), 0)
+
+    @staticmethod
+    def _reached(margins: Tensor, logits: Tensor) -> Tensor:
+        return (margins > 0).all(dim=1) & ~logits.isnan().any(dim=1)
+
+    @property
+    def _on_logits(self) -> "_TopK":
+        return self if self.scores == "logit" else self._with({"scores": "logit"})
 
     def bitwise(self) -> Goal:
         """What a loss per label works on: Y absent, targets present, the rest free."""
