@@ -149,10 +149,3 @@ def check_trace(trace: tuple[str, ...]) -> None:
     """Refuse names that `quantities` does not have."""
     for name in trace:
         check_choice("trace", name, QUANTITIES)
-
-
-def check_from(least: float, **values: float) -> None:
-    """Refuse hyper-parameters, given by name, that are below this."""
-    for name, value in values.items():
-        if not value >= least:
-            raise ValueError(f"{name} is {value}: it must be {least} or above")

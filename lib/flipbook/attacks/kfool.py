@@ -5,7 +5,7 @@ from torch import Tensor
 
 from flipbook.attacks._batch import batch_view, l2_norm
 from flipbook.attacks._record import Record
-from flipbook.checks import check_counts, check_inputs
+from flipbook.checks import check_at_least, check_counts, check_inputs
 from flipbook.goals import INF, Goal
 from flipbook.passes import Counted
 from flipbook.perturbed import Perturbed
@@ -62,8 +62,7 @@ def kfool(model, images: Tensor, goal: Goal, *, max_iterations: int = 300, overs
     if not isinstance(goal, TopKExcludes):
         raise ValueError(f"kfool works on TopKExcludes, not on {type(goal).__name__}: give that goal")
     check_counts(max_iterations=max_iterations)
-    if not overshoot >= 0:
-        raise ValueError(f"overshoot is {overshoot}: it must be 0 or above")
+    check_at_least(0, overshoot=overshoot)
     net = Counted(model, images)
     record = Record(net, images, goal)
     goal, x0 = goal[record.rows], images[record.rows].detach()

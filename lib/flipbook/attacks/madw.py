@@ -4,9 +4,9 @@ from torch import Tensor
 
 from flipbook.attacks import _levenberg_marquardt, _stationarity
 from flipbook.attacks._ball import default_radius
-from flipbook.attacks._self_paced import Pace, check_from, check_trace
+from flipbook.attacks._self_paced import Pace, check_trace
 from flipbook.attacks.masw import constraint_factors
-from flipbook.checks import check_choice, check_counts, check_inputs, check_positive, check_radius
+from flipbook.checks import check_at_least, check_choice, check_counts, check_inputs, check_positive, check_radius
 from flipbook.goals import Goal
 from flipbook.perturbed import Perturbed
 from flipbook.solvers.damped_least_squares import Damping
@@ -95,8 +95,8 @@ def madw(
     check_positive(damping=damping)
     check_radius(radius=radius)
     check_counts(max_iterations=max_iterations, chunk=chunk)
-    check_from(0, lam1=lam1, lam2=lam2, margin=margin)
-    check_from(1, f_in=f_in, f_de=f_de)
+    check_at_least(0, lam1=lam1, lam2=lam2, margin=margin)
+    check_at_least(1, f_in=f_in, f_de=f_de)
     check_trace(trace)
     common = {
         "pace": Pace(weights, eta, eps0),

@@ -5,8 +5,8 @@ from torch import Tensor
 
 from flipbook.attacks._ball import Plain, default_radius, descend
 from flipbook.attacks._printed import Printed
-from flipbook.attacks._self_paced import Pace, SelfPaced, check_from
-from flipbook.checks import check_choice, check_positive
+from flipbook.attacks._self_paced import Pace, SelfPaced
+from flipbook.checks import check_at_least, check_choice, check_positive
 from flipbook.goals import Goal
 from flipbook.perturbed import Perturbed
 from flipbook.top_k import TopKEquals, TopKExcludes, check_top_k
@@ -166,7 +166,7 @@ def _check_options(goal: Goal, lam1: float, lam2: float, margin: float, form: st
     check_choice("form", form, FORMS)
     check_choice("reference", reference, REFERENCES)
     check_choice("stop", stop, STOPS)
-    check_from(0, lam1=lam1, lam2=lam2, margin=margin)
+    check_at_least(0, lam1=lam1, lam2=lam2, margin=margin)
     if reference == "k+1":
         check_top_k("masw with reference='k+1'", goal)
     if stop == "topk":

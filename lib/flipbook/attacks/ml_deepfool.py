@@ -8,7 +8,7 @@ from torch import Tensor
 from flipbook.attacks._ball import into_ball
 from flipbook.attacks._batch import l2_norm
 from flipbook.attacks._record import Record
-from flipbook.checks import check_choice, check_counts, check_inputs, check_radius
+from flipbook.checks import check_at_least, check_choice, check_counts, check_inputs, check_radius
 from flipbook.goals import Goal
 from flipbook.gradients import row_gradients
 from flipbook.passes import Counted
@@ -107,9 +107,7 @@ def ml_deepfool(
         check_choice(name, value, choices)
     check_counts(max_iterations=max_iterations, chunk=chunk)
     check_radius(bound=bound, radius=radius)
-    for name, value in (("margin", margin), ("damping", damping)):
-        if not value >= 0:
-            raise ValueError(f"{name} is {value}: it must be 0 or above")
+    check_at_least(0, margin=margin, damping=damping)
     net = Counted(model, images)
     record = Record(net, images, goal)
     aims = goal if rows == "goal" else goal.bitwise()
