@@ -11,10 +11,7 @@ from flipbook.runner import kernel, workflow
 CELL_TIMEOUT = 1800  # seconds for one cell
 # Only cells tagged `nbval-check-output` are compared: they print verdicts, never raw numbers.
 NBVAL = ("--nbval-lax", "--nbval-current-env", f"--nbval-cell-timeout={CELL_TIMEOUT}")
-NOTEBOOKS = ("-p", "flipbook.runner.patient_kernels", *NBVAL)
-# nbval reads a cell's messages when the cell is done. Where progress bars have sent too many by then, the last are
-# lost, and with them the word that the cell is done: so bars move every 10 seconds only.
-SLOW_BARS = {"TQDM_MININTERVAL": "10"}
+NOTEBOOKS = ("-p", "flipbook.runner.nbval_kernels", *NBVAL)
 SPREAD = ("--dist", "loadfile")  # a notebook's cells, like a file's fixtures, stay in one process
 
 
@@ -37,7 +34,8 @@ def _pytest(words: list[str], jobs: int, scratch: str, of_notebooks: bool) -> in
     """Run pytest on `words` with the reader's results out of reach; return its exit status."""
     environment = os.environ | kernel.environment(max(1, workflow.cores() // jobs))
     environment |= {"FLIPBOOK_FIGURES": f"{scratch}/figures", "FLIPBOOK_STORE": f"{scratch}/store"}
-    environment |= SLOW_BARS if of_notebooks else {"MPLBACKEND": "Agg"}
+    if not of_notebooks:
+        environment["MPLBACKEND"] = "Agg"
     options = ["-n", str(jobs), *SPREAD, *(NOTEBOOKS if of_notebooks else ())]
     command = [sys.executable, "-m", "pytest", *options, *words]
     return subprocess.run(command, cwd=paths.ROOT, env=environment, check=False).returncode
