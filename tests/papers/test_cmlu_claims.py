@@ -156,7 +156,9 @@ def test_highest_drift(ntr, expected):
     [
         ([1, 5, 9], True, True),
         ([1, 5, 9], False, False),
-        ([1, 9, 5], True, False),
+        ([1, 9, 8], True, True),
+        ([1, 9, 6], True, None),  # back by more than the margin
+        ([1, 9, 4], True, False),  # by more than twice of it
         ([5, 5.1, 5.2], True, None),
         ([float("nan"), 5, 9], True, None),
     ],

@@ -54,6 +54,12 @@ def test_loaded_victim_is_frozen_and_batch_invariant(name):
     torch.testing.assert_close(net(images.flip(0)).flip(0), together, atol=1e-4, rtol=1e-4)
 
 
+def test_convolutions_on_a_cpu_have_their_channels_side_by_side():
+    weights = [p for p in victims.load("pictograms20-resnet").parameters() if p.ndim == 4]
+    assert weights
+    assert all(weight.is_contiguous(memory_format=torch.channels_last) for weight in weights)
+
+
 @pytest.mark.parametrize("name", ["pictograms20-resnet", "pictograms20-mlp", "signs32-ecoc"])
 def test_quality_is_what_the_table_says(name):
     recipe = catalogue.recipe(name)

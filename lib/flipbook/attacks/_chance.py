@@ -12,6 +12,8 @@ unsigned 64-bit integers know neither shifts nor products everywhere.
 import torch
 from torch import Tensor
 
+from flipbook.checks import check_counts
+
 
 def _signed(value: int) -> int:
     """The int64 with the same 64 bits."""
@@ -30,12 +32,18 @@ def keys(images: Tensor, seed: int = 0) -> Tensor:
     images : Tensor (N, channels, H, W)
         Floating. Values that are equal as float32 give equal keys, whatever their type; -0 counts as 0.
     seed : int
-        Another seed gives other keys.
+        Another seed gives other keys; 0 or above.
 
     Returns
     -------
     Tensor (N,) of int64
+
+    Raises
+    ------
+    ValueError
+        For a seed that is no such number.
     """
+    check_counts(0, seed=seed)
     values = images.detach().float().flatten(1) + 0.0  # + 0 turns -0 into 0
     bits = values.contiguous().view(torch.int32).long()
     position = torch.arange(bits.shape[1], device=bits.device)

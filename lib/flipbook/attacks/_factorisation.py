@@ -20,7 +20,7 @@ from flipbook.attacks._chance import keys, uniform
 from flipbook.attacks._loss import loss_named
 from flipbook.attacks._record import PerImage, Record
 from flipbook.attacks._weight import WeightSearch
-from flipbook.checks import check_choice, check_counts, check_positive
+from flipbook.checks import check_at_least, check_choice, check_counts, check_positive
 from flipbook.goals import Goal
 from flipbook.passes import Counted
 from flipbook.perturbed import Perturbed
@@ -105,8 +105,7 @@ def factorise(
     check_counts(search_steps=search_steps, rounds=rounds, inner_iterations=inner_iterations)
     if initial_weight is not None:
         check_positive(initial_weight=initial_weight)
-    if not kappa >= 0:
-        raise ValueError(f"kappa is {kappa}: it must be 0 or above")
+    check_at_least(0, kappa=kappa)
     if rounds > 1 and selection not in ("literal", "normalised"):
         raise ValueError(f"rounds is {rounds}: selection {selection!r} has no G-phase to repeat, use 1")
     ones = _ones(k, images, shared_channels)

@@ -10,7 +10,7 @@ from torch.nn.functional import hardshrink
 from flipbook.attacks._loss import hinge
 from flipbook.attacks._penalty import Adam, penalise
 from flipbook.attacks._record import PerImage, Record
-from flipbook.checks import check_counts, check_inputs, check_positive
+from flipbook.checks import check_at_least, check_counts, check_inputs, check_positive
 from flipbook.goals import Goal
 from flipbook.passes import Counted
 from flipbook.perturbed import Perturbed
@@ -94,8 +94,7 @@ def cw_l0(
     check_positive(initial_const=initial_const, learning_rate=learning_rate, kappa=kappa, shrink=shrink)
     if not largest_const > initial_const:
         raise ValueError(f"largest_const is {largest_const}: it must be above initial_const, {initial_const}")
-    if not score_limit >= 0:
-        raise ValueError(f"score_limit is {score_limit}: it must be 0 or above")
+    check_at_least(0, score_limit=score_limit)
     if stop_at is not None:
         check_counts(stop_at=stop_at)
     record = Record(Counted(model, images), images, goal)

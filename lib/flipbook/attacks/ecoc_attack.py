@@ -3,7 +3,7 @@
 from torch import Tensor
 
 from flipbook.attacks._penalty import minimise_penalty
-from flipbook.checks import check_counts, check_inputs, check_positive
+from flipbook.checks import check_at_least, check_counts, check_inputs, check_positive
 from flipbook.goals import Goal
 from flipbook.passes import Counted
 from flipbook.perturbed import Perturbed
@@ -63,8 +63,7 @@ def ecoc_attack(
     check_inputs(model, images, goal)
     check_counts(search_steps=search_steps, max_iterations=max_iterations)
     check_positive(initial_weight=initial_weight, learning_rate=learning_rate)
-    if not eta >= 0:
-        raise ValueError(f"eta is {eta}: it must be 0 or above")
+    check_at_least(0, eta=eta)
 
     def worst_bit(margins: Tensor) -> Tensor:
         return -margins.amin(dim=1).clamp(max=eta)

@@ -3,7 +3,7 @@
 from torch import Tensor
 
 from flipbook.attacks._penalty import minimise_penalty
-from flipbook.checks import check_counts, check_inputs, check_positive
+from flipbook.checks import check_at_least, check_counts, check_inputs, check_positive
 from flipbook.goals import Goal
 from flipbook.passes import Counted
 from flipbook.perturbed import Perturbed
@@ -62,8 +62,7 @@ def ml_cw(
     check_inputs(model, images, goal)
     check_counts(search_steps=search_steps, max_iterations=max_iterations)
     check_positive(initial_weight=initial_weight, learning_rate=learning_rate)
-    if not gamma >= 0:
-        raise ValueError(f"gamma is {gamma}: it must be 0 or above")
+    check_at_least(0, gamma=gamma)
 
     def hinges(margins: Tensor) -> Tensor:
         return (gamma - margins).clamp(min=0).sum(dim=1)

@@ -3,7 +3,7 @@
 from torch import Tensor
 
 from flipbook.attacks._factorisation import factorise
-from flipbook.checks import check_inputs
+from flipbook.checks import check_at_least, check_inputs
 from flipbook.goals import Goal
 from flipbook.perturbed import Perturbed
 from flipbook.superpixels import superpixels
@@ -62,8 +62,7 @@ def sapf_gs(
     default.) An image of one colour gets a regular grid of superpixels.
     """
     check_inputs(model, images, goal)
-    if not group_weight >= 0:
-        raise ValueError(f"group_weight is {group_weight}: it must be 0 or above")
+    check_at_least(0, group_weight=group_weight)
     if selection not in ("literal", "normalised"):
         raise ValueError(f"selection is {selection!r}: with groups choose 'literal' or 'normalised'")
     if groups is None:

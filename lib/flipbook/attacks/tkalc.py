@@ -7,7 +7,7 @@ from torch import Tensor
 
 from flipbook.attacks._ball import Plain, default_radius, descend
 from flipbook.attacks.tkml import targeted_loss, untargeted_loss
-from flipbook.checks import check_positive
+from flipbook.checks import check_at_least, check_positive
 from flipbook.goals import Goal
 from flipbook.perturbed import Perturbed
 from flipbook.top_k import TopKEquals, TopKExcludes, check_top_k
@@ -71,8 +71,7 @@ def tkalc(
     """
     check_top_k("tkalc", goal)
     check_positive(learning_rate=learning_rate)
-    if not beta >= 0:
-        raise ValueError(f"beta is {beta}: it must be at least 0")
+    check_at_least(0, beta=beta)
     untargeted = isinstance(goal, TopKExcludes)
     return descend(
         model,

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from flipbook.attacks._ball import Loss, default_radius, descend
-from flipbook.checks import check_positive
+from flipbook.checks import check_at_least, check_positive
 from flipbook.goals import INF, Goal
 from flipbook.perturbed import Perturbed
 from flipbook.top_k import TopKEquals, TopKExcludes, check_top_k
@@ -73,8 +73,7 @@ def tkmia(
     check_positive(learning_rate=learning_rate)
     if not 0 <= momentum < 1:
         raise ValueError(f"momentum is {momentum}: it must be in [0, 1)")
-    if not weight_decay >= 0:
-        raise ValueError(f"weight_decay is {weight_decay}: it must be at least 0")
+    check_at_least(0, weight_decay=weight_decay)
     return descend(
         model,
         images,

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cosine_similarity, normalize, softplus
 
+from flipbook.checks import check_counts
 from flipbook.generative.network import Trained
 from flipbook.generative.training import Training, train
 
@@ -48,8 +49,7 @@ def train_lpd(model, images: Tensor, training: Training | None = None, *, patche
     This is not LPD, whose program is not public: its abstract tells of a contrastive loss over local patches of
     mid-layer features, and the rest is ours. Generator and schedule are GAMA's.
     """
-    if not patches > 0:
-        raise ValueError(f"patches is {patches}: it must be above 0")
+    check_counts(patches=patches)
 
     def objective(clean: Tensor, attacked: Tensor, _index: Tensor, draw: Callable[[int], Tensor]) -> Tensor:
         positions = clean.shape[2] * clean.shape[3]

@@ -7,7 +7,7 @@ same margin.
 import pandas as pd
 from torch import Tensor
 
-from flipbook.papers.cmlu_claims import CLOSE, FEW, IMAGES, MARGIN, SETS, UNEVEN
+from flipbook.papers.cmlu_claims import CLOSE, IMAGES, MARGIN, SETS, above, enough, not_below
 from flipbook.report.claims import Claims
 
 
@@ -35,12 +35,7 @@ def both_off(claims: Claims, rows: pd.DataFrame, place: str) -> None:
     mine, theirs = (sums[sums["method"] == method].set_index("omega")["both"] for method in ("CMLU_beta", "Or-S"))
     images, difference = sums.drop_duplicates("omega")["images"].sum(), mine - theirs
     figures = f"{mine.mean():.0f} against {theirs.mean():.0f} % of images"
-    if len(mine) < SETS or images < IMAGES:
-        claims.check(text, place, figures, None, FEW)
-    elif abs(difference.mean()) < max(5 * MARGIN, 2 * difference.sem()):
-        claims.check(text, place, figures, None, UNEVEN)
-    else:
-        claims.check(text, place, figures, difference.mean() > 0)
+    above(claims, text, place, figures, difference, len(mine) >= SETS and images >= IMAGES, 5 * MARGIN)
 
 
 def region(claims: Claims, points: pd.DataFrame, place: str) -> None:
@@ -52,30 +47,19 @@ def region(claims: Claims, points: pd.DataFrame, place: str) -> None:
         Of `cmlu_plane.in_the_ball` for both kinds of vectors, with the column method: "Or-S" or "CMLU_beta".
     """
     mine, theirs = (points[points["method"] == method].set_index("omega") for method in ("CMLU_beta", "Or-S"))
-    few = len(mine) < SETS or mine["images"].sum() < IMAGES
     best, text = mine["best"] - theirs["best"], "the best point in the ball hides both labels on more images for CMLU-β"
     figures = f"{mine['best'].mean():.0f} against {theirs['best'].mean():.0f} % of images"
-    if few:
-        claims.check(text, place, figures, None, FEW)
-    elif abs(best.mean()) < max(MARGIN, 2 * best.sem()):
-        claims.check(text, place, figures, None, UNEVEN)
-    else:
-        claims.check(text, place, figures, best.mean() > 0)
-    _wide(claims, mine["share"], theirs["share"], few, place)
+    above(claims, text, place, figures, best, enough(mine), MARGIN)
+    _wide(claims, mine["share"], theirs["share"], enough(mine), place)
 
 
-def _wide(claims: Claims, mine: pd.Series, theirs: pd.Series, few: bool, place: str) -> None:
+def _wide(claims: Claims, mine: pd.Series, theirs: pd.Series, carries: bool, place: str) -> None:
     text = "CMLU-β has a region in the ball where both labels are off on most images, Oracle vectors none or half of it"
     figures = f"{mine.mean():.1f} against {theirs.mean():.1f} % of the points in the ball"
-    beyond = mine - 2 * theirs
-    if few:
-        claims.check(text, place, figures, None, FEW)
-    elif not mine.any():
+    if carries and not mine.any():
         claims.check(text, place, figures, False)
-    elif abs(beyond.mean()) < 2 * beyond.sem():
-        claims.check(text, place, figures, None, UNEVEN)
     else:
-        claims.check(text, place, figures, beyond.mean() > 0)
+        above(claims, text, place, figures, mine - 2 * theirs, carries)
 
 
 def adds(claims: Claims, gains: pd.Series, images: int, place: str) -> None:
@@ -90,11 +74,4 @@ def adds(claims: Claims, gains: pd.Series, images: int, place: str) -> None:
     """
     text = "the sum hides both labels on at least as many images as either of its vectors alone"
     figures = f"{gains.mean():+.1f} points over {len(gains)} pairs, the best {gains.max():+.1f}"
-    if len(gains) < SETS or images < IMAGES:
-        claims.check(text, place, figures, None, FEW)
-    elif gains.mean() - 2 * gains.sem() > -MARGIN:
-        claims.check(text, place, figures, True)
-    elif gains.mean() < -max(MARGIN, 2 * gains.sem()):
-        claims.check(text, place, figures, False)
-    else:
-        claims.check(text, place, figures, None, UNEVEN)
+    not_below(claims, text, place, figures, gains, len(gains) >= SETS and images >= IMAGES)

@@ -69,7 +69,9 @@ def load(name: str, device: str | torch.device = "cpu", folder: Path | None = No
     device = usable(device)
     victim = describe(name, folder)
     net = paper.load(victim) if name in paper.listed() else _small(victim, folder or paths.VICTIMS)
-    return net.eval().requires_grad_(False).to(device)
+    # Convolutions on a CPU are about a seventh faster where an image's channels lie side by side.
+    layout = torch.channels_last if device.type == "cpu" else torch.contiguous_format
+    return net.eval().requires_grad_(False).to(device, memory_format=layout)
 
 
 def usable(device: str | torch.device) -> torch.device:
