@@ -2,7 +2,7 @@
 
 Methods are compared target set by target set, on the same sets and images. A verdict needs `SETS` sets with `IMAGES`
 images in all and a mean difference beyond `MARGIN` points and two standard errors, so that neither another rounding nor
-one lucky set turns it.
+one lucky set turns it round. (At the edge of a margin a rounding still decides whether there is a verdict.)
 """
 
 from collections.abc import Sequence
@@ -233,7 +233,7 @@ def monotone(
     """A mean over sets rises (or falls) from its first to its last value and hardly goes back between.
 
     It must gain `unit` and go back by less; one that loses `unit`, or goes back by twice as much, does not. Another
-    rounding moves these means by up to three points of FR and half a point of NT_R, so between the two is no verdict.
+    rounding moved these means by up to three points of FR and 0.6 of NT_R, so between the two is no verdict.
     """
     steps = curve.sort_index()
     change = steps.diff().dropna() * (1 if rises else -1)

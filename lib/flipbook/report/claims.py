@@ -63,7 +63,7 @@ class Claims:
         return claim
 
     def verdicts(self) -> str:
-        """Return one line per claim without our figures, so that the text is equal on every machine."""
+        """Return one line per claim without our figures, which differ from machine to machine in their last digits."""
         width = max(map(len, VERDICTS.values()))
         return "\n".join(
             f"{VERDICTS[claim.holds]:<{width}}  {claim.text} ({claim.place})"

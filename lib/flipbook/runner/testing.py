@@ -11,7 +11,8 @@ from flipbook.runner import kernel, workflow
 CELL_TIMEOUT = 1800  # seconds for one cell
 # Only cells tagged `nbval-check-output` are compared: they print verdicts, never raw numbers.
 NBVAL = ("--nbval-lax", "--nbval-current-env", f"--nbval-cell-timeout={CELL_TIMEOUT}")
-NOTEBOOKS = ("-p", "flipbook.runner.nbval_kernels", *NBVAL)
+PLUGINS = ("flipbook.runner.nbval_kernels", "flipbook.runner.nbval_verdicts")
+NOTEBOOKS = (*(word for plugin in PLUGINS for word in ("-p", plugin)), *NBVAL)
 SPREAD = ("--dist", "loadfile")  # a notebook's cells, like a file's fixtures, stay in one process
 
 
