@@ -114,8 +114,7 @@ install() {
   pins >"$list"
   [ -s "$list" ] || fail "environment.yml has no pins below '- pip:'; restore it from the repository"
   echo "Installing $(wc -l <"$list" | tr -d ' ') pinned packages into $folder"
-  # Compiling all 16,000 files takes half a minute; few are ever imported, and those are compiled then.
-  logged build/environment.log "$folder/bin/python" -m pip install --disable-pip-version-check --no-compile --requirement "$list"
+  logged build/environment.log "$folder/bin/python" -m pip install --disable-pip-version-check --requirement "$list"
   logged build/environment.log "$folder/bin/python" -m pip install --disable-pip-version-check --no-deps --editable .
   wanted >"$folder/flipbook-stamp"
 }

@@ -45,7 +45,7 @@ echo "conda ${*:1:2}" >>calls
 mkdir -p .env/conda-meta .env/bin
 cp "$STAND_IN" .env/bin/python
 """
-INSTALLED = ["pip --no-compile --requirement .venv/flipbook-pins.txt", "pip --no-deps --editable ."]
+INSTALLED = ["pip --requirement .venv/flipbook-pins.txt", "pip --no-deps --editable ."]
 
 
 @pytest.fixture
