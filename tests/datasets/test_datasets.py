@@ -10,13 +10,14 @@ EMBEDDED = {
     "pictograms80": (3, 64, 80, "MS-COCO"),
     "pictograms81": (3, 64, 81, "NUS-WIDE"),
     "pictograms268": (3, 64, 268, "Open Images"),
+    "crowds268": (3, 96, 268, "Open Images, images with many labels"),
     "pictograms10": (3, 32, 10, "CIFAR-10"),
     "pictograms238": (3, 48, 238, "ImageNet"),
     "signs43": (3, 32, 43, "GTSRB"),
     "signs32": (3, 32, 32, "GTSRB"),
     "digits": (1, 28, 10, "MNIST"),
 }
-MULTI = ("pictograms20", "pictograms80", "pictograms81", "pictograms268")
+MULTI = ("pictograms20", "pictograms80", "pictograms81", "pictograms268", "crowds268")
 
 
 def test_names_are_the_embedded_and_the_real_sets():

@@ -40,5 +40,10 @@ def test_every_leaf_has_a_glyph_that_no_other_leaf_has(name):
     assert all((ink.size, ink.tobytes()) != (missing.size, missing.tobytes()) for ink in inks)
 
 
+def test_sets_that_share_a_list():
+    assert labels.all_labels("crowds268") == labels.all_labels("pictograms268")
+    assert labels.parents("crowds268") == labels.parents("pictograms268")
+
+
 def test_single_label_leaves_are_those_of_the_hierarchy():
     assert labels.all_labels("pictograms238") == labels.all_labels("pictograms268")[:238]

@@ -3,48 +3,20 @@ import pytest
 from PIL import Image
 
 from flipbook import datasets
-from flipbook.datasets import labels, scenes
+from flipbook.datasets import leaves, scenes
+from flipbook.datasets.recipes import RECIPES
 
-MULTI = ("pictograms20", "pictograms80", "pictograms81", "pictograms268")
-
-
-@pytest.mark.parametrize("name", MULTI)
-def test_label_counts_follow_the_recipe(name):
-    drawn = scenes.draw_leaves(name, "train")
-    share = np.bincount((drawn >= 0).sum(1), minlength=drawn.shape[1] + 1)[1:] / len(drawn)
-    np.testing.assert_allclose(share, scenes.RECIPES[name].counts, atol=0.012)
-
-
-@pytest.mark.parametrize("name", MULTI)
-def test_no_leaf_is_drawn_twice_and_each_is_drawn(name):
-    drawn = scenes.draw_leaves(name, "train")
-    rows = np.sort(drawn, axis=1)
-    assert not ((rows[:, 1:] == rows[:, :-1]) & (rows[:, 1:] >= 0)).any()
-    assert set(drawn[drawn >= 0]) == set(range(len(labels.leaves(name))))
-
-
-@pytest.mark.parametrize(("name", "rivals"), [("pictograms20", 5), ("pictograms80", 2.5)])
-def test_one_label_is_far_more_frequent_than_any_other(name, rivals):
-    share = datasets.load(name, "train").targets.float().mean(0)
-    assert share.argmax() == 0
-    assert share[0] > 0.25
-    assert share[0] > rivals * share[1:].max()
-
-
-def test_the_next_leaf_often_shares_the_category():
-    drawn = scenes.draw_leaves("pictograms80", "train")
-    category = np.array([leaf["category"] for leaf in labels.leaves("pictograms80")])
-    pairs = drawn[:, :2][(drawn[:, :2] >= 0).all(1)]
-    together = (category[pairs[:, 0]] == category[pairs[:, 1]]).mean()
-    assert 0.55 < together < 0.65  # 0.55 by the recipe, and some more by chance
+MULTI = ("pictograms20", "pictograms80", "pictograms81", "pictograms268", "crowds268")
+HIERARCHICAL = ("pictograms81", "pictograms268", "crowds268")
+DRAWS = [0.5] * (scenes.PER_GLYPH + 4 * scenes.PER_PLACE)  # of one glyph
 
 
 @pytest.mark.parametrize("name", MULTI)
 def test_targets_are_the_drawn_leaves_and_all_that_is_above_them(name):
-    ds, drawn = datasets.load(name, "test"), scenes.draw_leaves(name, "test")
-    above = datasets.parents(name) if name in ("pictograms81", "pictograms268") else {}
-    for target, leaves in zip(ds.targets[:200], drawn[:200].tolist(), strict=True):
-        present = {ds.labels[leaf] for leaf in leaves if leaf >= 0}
+    ds, drawn = datasets.load(name, "test"), leaves.draw(name, "test")
+    above = datasets.parents(name) if name in HIERARCHICAL else {}
+    for target, shown in zip(ds.targets[:200], drawn[:200].tolist(), strict=True):
+        present = {ds.labels[leaf] for leaf in shown if leaf >= 0}
         for label in list(present):
             while label in above:
                 label = above[label]
@@ -53,7 +25,7 @@ def test_targets_are_the_drawn_leaves_and_all_that_is_above_them(name):
 
 
 def test_every_scene_of_a_hierarchical_set_is_consistent():
-    for name in ("pictograms81", "pictograms268"):
+    for name in HIERARCHICAL:
         ds = datasets.load(name, "train")
         column = {label: ds.targets[:, index].bool() for index, label in enumerate(ds.labels)}
         for top in set(datasets.parents(name).values()):
@@ -63,9 +35,9 @@ def test_every_scene_of_a_hierarchical_set_is_consistent():
 
 
 def test_scenes_differ_where_their_glyphs_are_and_only_there():
-    recipe, u = scenes.RECIPES["pictograms20"], [0.5] * scenes.PER_GLYPH
+    recipe = RECIPES["pictograms20"]
     image, taken = Image.new("RGB", (64, 64)), []
-    scenes.put(image, "★", 1.0, recipe, u, taken)
+    scenes.put(image, "★", 1.0, recipe, DRAWS, taken)
     pixels = np.asarray(image).max(2)
     rows, columns = np.nonzero(pixels)
     size = 64 * 0.4
@@ -90,7 +62,7 @@ def test_objects_are_the_glyphs_without_background_clutter_and_noise():
 
 
 def test_a_glyph_is_put_where_there_is_most_room():
-    recipe = scenes.RECIPES["pictograms20"]
+    recipe = RECIPES["pictograms20"]
     corners = [0.0, 0.0, 0.99, 0.99, 0.1, 0.1, 0.2, 0.0]
     taken = [(12.0, 12.0)]
     scenes.put(Image.new("RGB", (64, 64)), "★", 1.0, recipe, [0.5] * 6 + corners, taken)
@@ -104,3 +76,13 @@ def test_noise_depends_on_its_key_and_has_the_deviation_asked_for():
     assert (noisy != scenes.add_noise(grey, 8.0, "set", "train", 4)).any()
     assert abs(noisy.std() - 8) < 0.3
     assert abs(noisy.mean() - 128) < 0.5
+
+
+def test_glyphs_of_crowds_are_small_and_all_of_them_are_painted():
+    ds = datasets.load("crowds268", "test")
+    crowded = (ds.draw.drawn >= 0).sum(axis=1).argmax()
+    objects = ds.draw.objects(int(crowded))
+    assert objects.shape == (96, 96)
+    assert 0.4 < objects.mean() < 0.8
+    few = scenes.Scenes("crowds268", "test", ds.draw.drawn[:, :1])  # the same scene's first glyph alone, larger
+    assert few.objects(int(crowded)).mean() > 1.5 * objects.mean() / (ds.draw.drawn[crowded] >= 0).sum()

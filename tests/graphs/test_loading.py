@@ -15,6 +15,7 @@ SIZES = {
     "pictograms80": (93, 80),
     "pictograms81": (81, 65),
     "pictograms268": (268, 238),
+    "crowds268": (268, 238),
 }
 
 
@@ -47,7 +48,7 @@ def test_voc_reads_as_the_paper_draws_it():
     assert below["vehicle"] == {"craft", "wheeled_vehicle"}
 
 
-@pytest.mark.parametrize("name", ["pictograms81", "pictograms268"])
+@pytest.mark.parametrize("name", ["pictograms81", "pictograms268", "crowds268"])
 def test_columns_are_the_targets_of_the_data_set(name):
     graph, data = graphs.load(name), datasets.load(name, "test")
     assert list(graph.labels) == data.labels

@@ -190,8 +190,24 @@ def test_linear(beta, oracle, expected):
     assert verdict(cmlu_claims.linear, pd.DataFrame(lines), "here") is expected
 
 
-def test_sets_that_are_too_rare_give_no_verdict_and_others_must_be_attacked():
-    counts = pd.DataFrame({"size": [4, 5, 10], "images": [90, 20, 9], "most": [30, 9, 2]})
-    assert verdict(cmlu_claims.too_rare, counts, 5, "many", "here", 8) is None
-    with pytest.raises(ValueError, match="more than 4 labels has 9 images"):
-        verdict(cmlu_claims.too_rare, counts, 4, "many", "here", 8)
+@pytest.mark.parametrize(
+    ("one", "twenty", "expected"),
+    [
+        ([97, 98, 96, 97], [95, 96, 94, 95], True),
+        ([97, 98, 96, 97], [70, 60, 80, 75], False),
+        ([97, 98, 96, 97], [100, 80, 95, 85], None),  # too uneven
+        ([97, 98, 96], [95, 96, 94], None),  # too few sets
+    ],
+)
+def test_keeps(one, twenty, expected):
+    table = pd.concat([rows(1, Oracle=one), rows(20, Oracle=twenty)])
+    assert verdict(cmlu_claims.keeps, table, "Oracle", "here") is expected
+
+
+def test_keeps_speaks_of_the_largest_size_that_can_be_judged():
+    table = pd.concat([rows(1, NAG=[90.0] * 4), rows(15, NAG=[85.0] * 4), rows(20, NAG=[0.0] * 2)])
+    claims = Claims()
+    cmlu_claims.keeps(claims, table, "NAG", "here", points=6)
+    assert [(claim.text, claim.holds) for claim in claims] == [
+        ("NAG hides 15 labels as often as one, or 6 points less", True)
+    ]

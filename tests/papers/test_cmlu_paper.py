@@ -8,12 +8,14 @@ import torch
 
 from flipbook import universal, victims
 from flipbook.papers import cmlu as paper
-from flipbook.papers import cmlu_costs, cmlu_plane, cmlu_tables
+from flipbook.papers import cmlu_costs, cmlu_pictures, cmlu_plane, cmlu_tables
 from flipbook.report import reported
 from flipbook.universal.plane import Plane
 from flipbook.victims.loading import labels
 
-SMALL = paper.Size(labels=2, sets=2, images=4, epochs=1, batch=4, training=500, test=500, in_training=1, in_test=1)
+SMALL = paper.Size(
+    labels=2, sets=2, images=4, epochs=1, batch=4, training=500, test=500, in_training=1, in_test=1, attacked=500
+)
 EASY = paper.panels("figure-01")[0]
 
 
@@ -32,7 +34,12 @@ def scene():
 def test_panels_have_victims_of_their_data(artefact):
     for panel in paper.panels(artefact):
         assert victims.describe(panel.victim).dataset == panel.data
-        assert panel.epsilon in (0.05, 0.1)
+        assert panel.epsilon in (0.05, 0.1, 0.2)
+
+
+def test_labels_that_must_stay_weigh_in_crowds_what_they_do_in_the_paper():
+    (panel,) = paper.panels("table-02")
+    assert panel.kappa / len(labels(panel.victim)) == pytest.approx(20 / 9605, rel=0.15)
 
 
 def test_printed_panels_are_all_there():
@@ -137,7 +144,7 @@ def test_occurrences_count_images_and_the_most_frequent_set():
     class Few:
         present = torch.tensor([[1, 1, 1, 0], [1, 1, 0, 0], [0, 1, 0, 1], [0, 0, 0, 0]], dtype=torch.bool)
 
-    counts = cmlu_tables.occurrences(Few, [1, 2, 3, 4])
+    counts = cmlu_tables.occurrences(Few, [1, 2, 3, 4], range(4))
     assert counts["images"].tolist() == [3, 3, 1, 0]
     assert counts["most"].tolist() == [3, 2, 1, 0]
 
@@ -158,12 +165,20 @@ def test_supply_counts_the_sets_that_may_be_drawn(scene):
     assert found.loc["training images of one set, at most", 2] == len(scene.train.containing(scene.labels))
 
 
-def test_the_panel_says_how_many_labels_unless_the_size_does():
+def test_the_panel_says_how_much_is_run_unless_it_is_asked():
     coco = paper.panels("figure-03")[2]
-    assert (coco.dataset, coco.labels) == ("MS-COCO", 12)
-    one = paper.Size(training=500, test=500, in_training=1, in_test=1)
-    assert len(paper.scene(replace(EASY, labels=3), one).labels) == 3
-    assert len(paper.scene(replace(EASY, labels=3), replace(one, labels=2)).labels) == 2
+    assert (coco.dataset, coco.size.labels) == ("MS-COCO", 12)
+    asked = paper.size(coco, labels=0, sets=3, images=0)
+    assert asked == replace(coco.size, sets=3)
+    few = paper.scene(EASY, replace(SMALL, labels=3))
+    assert len(few.labels) == 3
+
+
+def test_images_of_a_set_are_attacked_up_to_a_number(scene):
+    some = replace(scene, size=replace(scene.size, attacked=2))
+    rows, whole = (paper.rates(of, ["CMLU_beta"]) for of in (some, scene))
+    assert set(rows["images"]) == {2}
+    assert whole["images"].min() > 2
 
 
 def test_clipped_sums_keep_single_labels_and_carry_their_own_name(scene):
@@ -198,6 +213,15 @@ def test_reduced_says_each_data_set_and_only_the_options_of_the_methods(scene):
     assert "inner_passes = 2 (default 4)" in text
     assert "NAG" not in text
     assert "CMLU-α with inner_steps = 1 (default 5)" in cmlu_tables.reduced([scene])
+
+
+def test_the_figure_of_many_targets_has_a_line_for_each_method_and_size(scene):
+    means = cmlu_tables.means(pd.concat([paper.rates(scene, ["Oracle", "Or-S"]), paper.clipped(scene)]))
+    axes = cmlu_pictures.many_targets(means, reported("cmlu/table-02"), scene).axes
+    assert [len(axis.lines) for axis in axes[:2]] == [len(paper.METHODS), means["method"].nunique()]
+    assert [label.get_text() for label in axes[3].get_xticklabels()] == ["1", "2", "3", "4", "5", "10", "15", "20"]
+    cut = next(line for line in axes[1].lines if line.get_label() == "Or-S, clip")
+    assert (cut.get_linestyle(), list(cut.get_xdata())) == ("--", [0, 1])
 
 
 def test_one_colour_for_each_method():
@@ -277,7 +301,7 @@ def test_printed_rows_in_order():
         (lambda _: paper.panels("table-05"), "did you mean 'table-0.'"),
         (lambda _: paper.panels("table-01", "paper"), "no paper profile yet"),
         (lambda _: paper.panels("table-01", "cluster"), "choose 'laptop' or 'paper'"),
-        (lambda _: paper.size(images=-1), "images is -1: give a positive number, or 0"),
+        (lambda _: paper.size(EASY, images=-1), "images is -1: give a positive number, or 0"),
         (lambda scene: paper.learn(scene, "CMLU"), "method is 'CMLU': did you mean"),
     ],
 )

@@ -64,7 +64,45 @@ def test_numbers_that_are_not_whole(name, value):
         choose_sets(pool, pool, range(6), 2, **{name: value})
 
 
-def test_too_many_to_list(monkeypatch):
-    monkeypatch.setattr(choosing, "MOST", 10)
-    with pytest.raises(ValueError, match="more than the 10 that can be listed"):
-        choose_sets(affine_pool(), affine_pool(), torch.ones(6).bool(), 2)
+@pytest.fixture
+def nothing_is_listed(monkeypatch):
+    monkeypatch.setattr(choosing, "MOST", 0)
+
+
+def test_sets_too_many_to_list_are_drawn_from_those_with_enough_images(monkeypatch):
+    train, test = affine_pool(60), affine_pool(30)
+    options = {"count": 1000, "in_training": 5, "in_test": 3}
+    for size in (1, 2, 3, 4):
+        listed = choose_sets(train, test, range(6), size, **options)
+        monkeypatch.setattr(choosing, "MOST", 0)
+        assert choose_sets(train, test, range(6), size, **options) == listed
+        monkeypatch.undo()
+
+
+@pytest.mark.usefixtures("nothing_is_listed")
+def test_each_set_is_drawn_as_often_whatever_its_images():
+    train = test = net_pool(200)
+    everything = choose_sets(train, test, range(6), 2, 1000, in_test=4)
+    images = [len(test.containing(omega)) for omega in everything]
+    assert max(images) > 3 * min(images)
+    draws = [choose_sets(train, test, range(6), 2, 1, in_test=4, seed=seed)[0] for seed in range(400)]
+    times = torch.tensor([draws.count(omega) for omega in everything]).double()
+    expected = 400 / len(everything)
+    assert ((times - expected) ** 2 / expected).sum() < 3 * len(everything)  # chi-squared; 1 a set on average
+
+
+@pytest.mark.usefixtures("nothing_is_listed")
+def test_drawn_sets_repeat_and_name_labels_not_places():
+    train = test = net_pool(80)
+    first = choose_sets(train, test, (5, 1, 3), 2, 2, in_test=1)
+    assert first == choose_sets(train, test, (1, 3, 5), 2, 2, in_test=1)
+    assert len(first) == 2
+    assert all(set(omega) < {1, 3, 5} for omega in first)
+
+
+@pytest.mark.usefixtures("nothing_is_listed")
+def test_no_set_with_enough_images(monkeypatch):
+    monkeypatch.setattr(choosing, "TRIES", 3000)
+    pool = affine_pool()
+    assert choose_sets(pool, pool, range(6), 2, in_test=len(pool) + 1) == ()
+    assert choose_sets(pool, pool, (0, 1), 3) == ()

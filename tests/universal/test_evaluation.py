@@ -63,6 +63,16 @@ def test_sets_come_in_blocks(monkeypatch):
     assert evaluate(basis, pool, sets, progress=False).equals(whole)
 
 
+def test_the_first_images_of_each_set_alone_are_attacked():
+    pool, basis = scripted()
+    table = evaluate(basis, pool, [(0, 1), (1,)], progress=False, most=2)
+    assert table["images"].tolist() == [2, 2]
+    assert table["hidden"].tolist() == [2, 2]
+    assert table["changed"].tolist() == [2, 1 + 3]
+    with pytest.raises(ValueError, match="most is 0: it must be a whole number, 1 or above"):
+        evaluate(basis, pool, [(0,)], most=0)
+
+
 def test_logit_of_exactly_zero_is_absent():
     pool, basis = scripted()
     pool.net.model.attacked[0, 0] = 0

@@ -3,7 +3,7 @@
 import difflib
 from functools import cache
 
-from flipbook.datasets import digits, drift, real, scenes, signs
+from flipbook.datasets import digits, drift, real, recipes, scenes, signs
 from flipbook.datasets.imageset import ImageSet, stack, tensors
 from flipbook.datasets.labels import parents
 
@@ -11,7 +11,7 @@ __all__ = ["SPLITS", "ImageSet", "digest", "load", "names", "parents", "stack", 
 
 SPLITS = ("train", "validation", "test")
 _EMBEDDED = {
-    **dict.fromkeys(scenes.RECIPES, scenes.load),
+    **dict.fromkeys(recipes.RECIPES, scenes.load),
     **dict.fromkeys(signs.CLASSES, signs.load),
     "digits": digits.load,
 }

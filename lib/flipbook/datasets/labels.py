@@ -13,17 +13,27 @@ def catalogue() -> dict:
     return json.loads(Path(__file__).with_name("labels.json").read_text(encoding="utf-8"))
 
 
+def _entry(name: str) -> dict:
+    """A set's part of the catalogue, empty where it has none; two sets share the list of pictograms268."""
+    shared = catalogue()["pictograms268"]
+    return {"crowds268": shared, "pictograms238": {"leaves": shared["leaves"]}}.get(name) or catalogue().get(name, {})
+
+
 def leaves(name: str) -> list[dict]:
     """Drawn labels of a set: dicts with name, char and, where labels are grouped, category."""
-    return catalogue()["pictograms268" if name == "pictograms238" else name]["leaves"]
+    return _entry(name)["leaves"]
 
 
 def all_labels(name: str) -> list[str]:
     """Names of all labels of a set in the order of its target columns: leaves, parents, super-parents."""
-    names = [leaf["name"] for leaf in leaves(name)]
-    if name == "pictograms238":
-        return names
-    return names + list(catalogue()[name].get("parents", [])) + list(catalogue()[name].get("super_parents", {}))
+    entry = _entry(name)
+    above = [*entry.get("parents", []), *entry.get("super_parents", [])]
+    return [leaf["name"] for leaf in entry["leaves"]] + above
+
+
+def is_hierarchical(name: str) -> bool:
+    """Whether a set's leaves have parents that are labels too."""
+    return "parents" in _entry(name)
 
 
 def parents(name: str) -> dict[str, str]:
@@ -34,8 +44,8 @@ def parents(name: str) -> dict[str, str]:
     ValueError
         The set has no hierarchy.
     """
-    entry = catalogue().get(name, {})
-    if "parents" not in entry:
+    entry = _entry(name)
+    if not is_hierarchical(name):
         with_one = [known for known, value in catalogue().items() if "parents" in value]
         raise ValueError(f"data set {name!r} has no hierarchy of labels: those that have one are {', '.join(with_one)}")
     above = {leaf["name"]: leaf["category"] for leaf in entry["leaves"]}
@@ -46,7 +56,7 @@ def parents(name: str) -> dict[str, str]:
 def closure(name: str) -> np.ndarray:
     """Boolean matrix (leaves, labels): row i marks leaf i and everything above it."""
     names = all_labels(name)
-    above = parents(name) if "parents" in catalogue().get(name, {}) else {}
+    above = parents(name) if is_hierarchical(name) else {}
     matrix = np.zeros((len(leaves(name)), len(names)), dtype=bool)
     for row, leaf in enumerate(names[: len(matrix)]):
         label = leaf

@@ -7,71 +7,19 @@ import numpy as np
 import torch
 from PIL import Image
 
-from flipbook.datasets import chance, glyphs, labels, packaged
+from flipbook.datasets import chance, glyphs, labels, leaves, packaged
 from flipbook.datasets.imageset import ImageSet
+from flipbook.datasets.recipes import RECIPES, Recipe
 
-LENGTHS = {"train": 16_000, "validation": 2_000, "test": 2_000}
 CLUTTER = "◢◐▤⬟ΓΘΨЖШЮ∞√"  # shapes that mean nothing, in the set that would be too easy without
-PLACES = 4  # places tried for each glyph: the one farthest from the glyphs already there is taken
-PER_SCENE, PER_GLYPH = 4, 6 + 2 * PLACES  # random numbers that one background and one glyph use up
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """How one set of scenes is drawn.
-
-    Attributes
-    ----------
-    stands_for
-        The real data set that it stands in for.
-    side
-        Height and width in pixels.
-    counts
-        Probabilities of 1, 2, 3 ... leaves in a scene.
-    frequent
-        How many times likelier the first leaf is than any other, at each draw.
-    same_category
-        Probability that the next leaf is taken from the category of the one before.
-    sizes
-        Smallest and largest glyph as a part of the side.
-    tilt
-        Largest rotation in degrees.
-    opacity
-        Of glyphs and their outlines, in [0, 1].
-    clutter
-        Number of meaningless shapes behind the glyphs.
-    noise
-        Standard deviation of the pixel noise, in 1/255.
-    """
-
-    stands_for: str
-    side: int = 64
-    counts: tuple[float, ...] = (1.0,)
-    frequent: int = 1
-    same_category: float = 0.0
-    sizes: tuple[float, float] = (0.3, 0.5)
-    tilt: float = 15.0
-    opacity: float = 0.75
-    clutter: int = 0
-    noise: float = 0.0
-
-
-RECIPES = {
-    "pictograms20": Recipe("VOC 2012", counts=(0.62, 0.29, 0.08, 0.01), frequent=8),
-    "pictograms80": Recipe(
-        "MS-COCO", counts=(0.2, 0.26, 0.22, 0.16, 0.1, 0.06), frequent=16, same_category=0.55, sizes=(0.32, 0.5)
-    ),
-    "pictograms81": Recipe("NUS-WIDE", counts=(0.4, 0.3, 0.2, 0.1), same_category=0.55),
-    "pictograms268": Recipe("Open Images", counts=(0.4, 0.3, 0.2, 0.1), same_category=0.55),
-    "pictograms10": Recipe("CIFAR-10", side=32, sizes=(0.4, 0.7), tilt=25, opacity=0.65, clutter=1, noise=8),
-    "pictograms238": Recipe("ImageNet", side=48, sizes=(0.45, 0.75)),
-}
+PER_SCENE, PER_GLYPH, PER_PLACE = 4, 6, 2  # random numbers that a background, a glyph and a place tried for it use up
+SHRUNK = (1.0, 0.95, 0.85, 0.75, 0.68, 0.62)  # glyphs of scenes with 1, 2, ... of them; with more as with six
 
 
 def load(name: str, split: str) -> ImageSet:
-    """Embedded pictogram set; name is one of RECIPES, split one of LENGTHS."""
+    """Embedded pictogram set; name is one of `recipes.RECIPES`, split one of `leaves.LENGTHS`."""
     recipe = RECIPES[name]
-    drawn = draw_leaves(name, split)
+    drawn = leaves.draw(name, split)
     if recipe.counts == (1.0,):
         task, targets = "single-label", torch.from_numpy(drawn[:, 0].astype(np.int64))
     else:
@@ -80,29 +28,6 @@ def load(name: str, split: str) -> ImageSet:
     return ImageSet(
         name, split, labels.all_labels(name), task, targets, Scenes(name, split, drawn), recipe.stands_for, caption
     )
-
-
-def draw_leaves(name: str, split: str) -> np.ndarray:
-    """Leaves of all scenes of a split as indices (n, most), in the order they are painted; -1 fills up."""
-    recipe, n = RECIPES[name], LENGTHS[split]
-    groups = [leaf.get("category", "") for leaf in labels.leaves(name)]
-    category = np.array([groups.index(group) for group in groups])
-    weights = np.ones(len(groups))
-    weights[0] = recipe.frequent
-    u = chance.uniforms(n, 1 + 2 * len(recipe.counts), name, split, "labels").astype(np.float64)
-    count = 1 + np.searchsorted(np.cumsum(recipe.counts)[:-1], u[:, 0], side="right")
-    drawn = np.full((n, len(recipe.counts)), -1, dtype=np.int64)
-    for k in range(drawn.shape[1]):
-        scenes = np.flatnonzero(count > k)
-        free = np.broadcast_to(weights, (len(scenes), len(weights))).copy()
-        np.put_along_axis(free, drawn[scenes, :k], 0.0, axis=1)
-        if k:
-            related = free * (category == category[drawn[scenes, k - 1]][:, None])
-            stay = (u[scenes, 2 * k + 1] < recipe.same_category) & (related.sum(1) > 0)
-            free[stay] = related[stay]
-        cumulated = free.cumsum(1)  # whole numbers: exact on every machine
-        drawn[scenes, k] = (cumulated <= u[scenes, 2 * k + 2, None] * cumulated[:, -1:]).sum(1)
-    return drawn
 
 
 def label_vectors(name: str, drawn: np.ndarray) -> np.ndarray:
@@ -120,11 +45,20 @@ class Scenes:
     split: str
     drawn: np.ndarray
 
+    @property
+    def recipe(self) -> Recipe:
+        """How the scenes are drawn."""
+        return RECIPES[self.name]
+
     @cached_property
     def _chance(self) -> np.ndarray:
-        glyphs_at_most = self.drawn.shape[1] + RECIPES[self.name].clutter
-        columns = PER_SCENE + glyphs_at_most * PER_GLYPH
+        glyphs_at_most = self.drawn.shape[1] + self.recipe.clutter
+        columns = PER_SCENE + glyphs_at_most * self._per_glyph
         return chance.uniforms(len(self.drawn), columns, self.name, self.split, "scene")
+
+    @property
+    def _per_glyph(self) -> int:
+        return PER_GLYPH + PER_PLACE * self.recipe.places
 
     @cached_property
     def _texts(self) -> list[str]:
@@ -132,9 +66,8 @@ class Scenes:
 
     def __call__(self, index: int) -> np.ndarray:
         """Draw one scene: photograph, clutter, glyphs, noise."""
-        recipe, u = RECIPES[self.name], self._chance[index].tolist()
+        recipe, (u, shares) = self.recipe, self._shares(index)
         image = packaged.crop(packaged.photographs(self.split, round(2.5 * recipe.side)), recipe.side, u)
-        shares = [u[start : start + PER_GLYPH] for start in range(PER_SCENE, len(u), PER_GLYPH)]
         for share in shares[self.drawn.shape[1] :]:
             put(image, CLUTTER[int(share[5] * len(CLUTTER))], 0.6, recipe, share, [])
         self._paint(image, index, shares)
@@ -143,8 +76,7 @@ class Scenes:
 
     def objects(self, index: int) -> np.ndarray:
         """Where the labelled glyphs of a scene are, their outlines included: (side, side) of bool."""
-        side, u = RECIPES[self.name].side, self._chance[index].tolist()
-        shares = [u[start : start + PER_GLYPH] for start in range(PER_SCENE, len(u), PER_GLYPH)]
+        side, (_, shares) = self.recipe.side, self._shares(index)
         grounds = [Image.new("RGB", (side, side), colour) for colour in ("black", "white")]
         for ground in grounds:
             self._paint(ground, index, shares)
@@ -152,13 +84,18 @@ class Scenes:
         black, white = (np.asarray(ground).astype(int) for ground in grounds)
         return (white - black < 192).any(axis=2)
 
+    def _shares(self, index: int) -> tuple[list[float], list[list[float]]]:
+        """Random numbers of a scene's background, and of each glyph."""
+        u, each = self._chance[index].tolist(), self._per_glyph
+        return u[:PER_SCENE], [u[start : start + each] for start in range(PER_SCENE, len(u), each)]
+
     def _paint(self, image: Image.Image, index: int, shares: list[list[float]]) -> None:
         """Paint the labelled glyphs of a scene."""
-        leaves = [leaf for leaf in self.drawn[index].tolist() if leaf >= 0]
-        crowd = {1: 1.0, 2: 0.95, 3: 0.85, 4: 0.75, 5: 0.68, 6: 0.62}[len(leaves)]
+        shown = [leaf for leaf in self.drawn[index].tolist() if leaf >= 0]
+        crowd = SHRUNK[min(len(shown), len(SHRUNK)) - 1]
         taken = []
-        for leaf, share in zip(leaves, shares, strict=False):
-            put(image, self._texts[leaf], crowd, RECIPES[self.name], share, taken)
+        for leaf, share in zip(shown, shares, strict=False):
+            put(image, self._texts[leaf], crowd, self.recipe, share, taken)
 
 
 def put(image: Image.Image, text: str, crowd: float, recipe: Recipe, u: list[float], taken: list) -> None:
@@ -168,7 +105,7 @@ def put(image: Image.Image, text: str, crowd: float, recipe: Recipe, u: list[flo
     angle = recipe.tilt * (int(u[1] * 7) - 3) / 3
     outline, inside = glyphs.stamp(text, size, angle, recipe.opacity)
     room = image.width - inside.width, image.height - inside.height
-    places = [(int(u[k] * (room[0] + 1)), int(u[k + 1] * (room[1] + 1))) for k in range(6, PER_GLYPH, 2)]
+    places = [(int(u[k] * (room[0] + 1)), int(u[k + 1] * (room[1] + 1))) for k in range(PER_GLYPH, len(u), PER_PLACE)]
     centres = [(x + inside.width / 2, y + inside.height / 2) for x, y in places]
     distances = [min([(x - a) ** 2 + (y - b) ** 2 for a, b in taken], default=0) for x, y in centres]
     best = distances.index(max(distances))

@@ -9,7 +9,8 @@ from PIL import Image, ImageDraw
 
 from flipbook.datasets import chance, glyphs, labels, packaged
 from flipbook.datasets.imageset import ImageSet
-from flipbook.datasets.scenes import LENGTHS, add_noise
+from flipbook.datasets.leaves import LENGTHS
+from flipbook.datasets.scenes import add_noise
 
 SIDE = 32
 CLASSES = {"signs43": 43, "signs32": 32}

@@ -10,7 +10,7 @@ from flipbook.graphs.graph import KnowledgeGraph
 from flipbook.victims import abstract
 
 SHIPPED = ("voc", "nus-wide", "open-images")
-PICTOGRAMS = ("pictograms20", "pictograms80", "pictograms81", "pictograms268")
+PICTOGRAMS = ("pictograms20", "pictograms80", "pictograms81", "pictograms268", "crowds268")
 
 
 def names() -> list[str]:
@@ -25,8 +25,8 @@ def load(name: str) -> KnowledgeGraph:
     "voc" (20 labels + 15 abstract) is built from WordNet 3.0 as the GMLA supplement says (section 5); "nus-wide"
     (81 + 35) has the links of the authors' training labels, and names of abstract labels that are partly guesses;
     "open-images" is the official hierarchy of 601 classes. Pictograms have their categories above them: target columns
-    of pictograms81 and pictograms268, the abstract nodes that some victims learn of pictograms20, and of pictograms80
-    neither.
+    of pictograms81, pictograms268 and crowds268, the abstract nodes that some victims learn of pictograms20, and of
+    pictograms80 neither.
 
     Parameters
     ----------
@@ -64,7 +64,7 @@ def _of_pictograms(name: str) -> KnowledgeGraph:
     leaves = labels.leaves(name)
     if name in abstract.ABSTRACT:
         columns, above = abstract.labels(name), abstract.parents(name)
-    elif "parents" in labels.catalogue()[name]:
+    elif labels.is_hierarchical(name):
         columns, above = labels.all_labels(name), labels.parents(name)
     else:
         above = {leaf["name"]: leaf["category"] for leaf in leaves}

@@ -43,14 +43,51 @@ def rates_by_size(means: pd.DataFrame, scenes: Sequence[Scene]) -> Figure:
 
 def _line(axis: Axes, line: pd.DataFrame, method: str, shift: float) -> None:
     """One method: bars of one standard deviation over sets, pale points where there are too few for a verdict."""
-    color, cut = colours()[method.removesuffix(CUT)], method.endswith(CUT)
-    wide = 2.4 if method.removesuffix(CUT) in ("Oracle", "CMLU_beta") else 1.3
+    style, marker = _style(method)
     weak = (line["sets"] < SETS) | (line["images"] < IMAGES)
     x, fr = line["size"] + shift, line["fr"]
-    style = {"color": color, "lw": wide, "elinewidth": 0.4, "ls": "--" if cut else "-"}
-    axis.errorbar(x, fr, line["fr_std"], label=shown(method), **style)
+    axis.errorbar(x, fr, line["fr_std"], label=shown(method), elinewidth=0.4, **style)
     alpha = [0.25 if pale else 1 for pale in weak]
-    axis.scatter(x, fr, s=26, facecolor="white" if cut else color, edgecolor=color, alpha=alpha, zorder=3)
+    axis.scatter(x, fr, s=26, facecolor=marker["mfc"], edgecolor=marker["mec"], alpha=alpha, zorder=3)
+
+
+def many_targets(means: pd.DataFrame, printed: pd.DataFrame, scene: Scene) -> Figure:
+    """Draw FR and NT_R against |Ω|, the paper's numbers beside ours; sums that were cut are dashed.
+
+    Parameters
+    ----------
+    means : DataFrame
+        Of `cmlu_tables.means`, methods of `cmlu.clipped` among them.
+    printed : DataFrame
+        Rows of Table 2.
+    scene : Scene
+    """
+    theirs = printed.rename(columns={"target_set_size": "size"})
+    theirs = theirs.assign(**{name: pd.to_numeric(theirs[name]) for name in ("size", "fr", "ntr")})
+    sizes = sorted(set(theirs["size"]) | set(means["size"]))
+    figure, axes = plt.subplots(2, 2, figsize=(WIDTH * 1.3, 6.4), sharex=True, layout="constrained")
+    for column, frame in zip(axes.T, (theirs, means), strict=True):
+        for axis, measure in zip(column, ("fr", "ntr"), strict=True):
+            for method, line in frame.dropna(subset=measure).groupby("method", sort=False):
+                style, marker = _style(method)
+                x = line["size"].map(sizes.index)
+                axis.plot(x, line[measure], marker="o", ms=5, label=shown(method), **style, **marker)
+        column[1].set(xlabel="|Ω|", xticks=range(len(sizes)), xticklabels=sizes, ylim=(0, None))
+        column[0].set_ylim(-3, 103)
+    axes[0, 0].set_title("printed: OpenImages, 100 labels", fontsize=10)
+    axes[0, 1].set_title(f"{scene.panel.victim}, {len(scene.labels)} labels", fontsize=10)
+    for axis, measure in zip(axes[:, 0], ("FR", "NT_R"), strict=True):
+        axis.set_ylabel(f"{measure} in percent")
+    handles, texts = axes[0, 1].get_legend_handles_labels()
+    figure.legend(handles, texts, loc="outside lower center", ncols=5, fontsize=9)
+    return figure
+
+
+def _style(method: str) -> tuple[dict, dict]:
+    """How the line and the points of a method look: dashed and hollow where a sum is cut."""
+    color, cut = colours()[method.removesuffix(CUT)], method.endswith(CUT)
+    wide = 2.4 if method.removesuffix(CUT) in ("Oracle", "CMLU_beta") else 1.3
+    return {"color": color, "lw": wide, "ls": "--" if cut else "-"}, {"mfc": "white" if cut else color, "mec": color}
 
 
 def costs(rows: pd.DataFrame, growth: pd.DataFrame, scene: Scene) -> Figure:

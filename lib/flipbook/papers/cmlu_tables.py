@@ -9,7 +9,7 @@ import pandas as pd
 import seaborn as sns
 
 from flipbook import datasets, universal, victims
-from flipbook.papers.cmlu import LEARNERS, METHODS, OPTIONS, SUMS, Panel, Scene
+from flipbook.papers.cmlu import LEARNERS, METHODS, SUMS, Panel, Scene, Size, laptop_options
 from flipbook.universal import Pool
 
 
@@ -50,8 +50,8 @@ def leads(means: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def occurrences(pool: Pool, sizes: Sequence[int], labels: Sequence[int] = ()) -> pd.DataFrame:
-    """How many images can carry target sets of these sizes, of these labels or of any.
+def occurrences(pool: Pool, sizes: Sequence[int], labels: Sequence[int]) -> pd.DataFrame:
+    """How many images can carry target sets of these sizes and labels.
 
     Returns
     -------
@@ -59,8 +59,8 @@ def occurrences(pool: Pool, sizes: Sequence[int], labels: Sequence[int] = ()) ->
         One row a size: size, images (that are predicted to contain so many of the labels or more) and most (the images
         of the target set of this size that has most).
     """
-    chosen = list(labels or range(pool.present.shape[1]))
-    lines, counts = [], pool.present[:, chosen].sum(dim=1)
+    chosen, lines = list(labels), []
+    counts = pool.present[:, chosen].sum(dim=1)
     for of in sizes:
         enough = [tuple(row.nonzero().flatten().tolist()) for row in pool.present[counts >= of][:, chosen]]
         sets = Counter(omega for held in enough for omega in combinations(held, of))
@@ -129,21 +129,23 @@ def captions(scenes: Sequence[Scene]) -> str:
 
 def reduced(scenes: Sequence[Scene], methods: Sequence[str] = METHODS) -> str:
     """What is smaller than in the paper, or otherwise than there, for the methods that are run."""
-    labels, training, ε = ({} for _ in range(3))
+    labels, training, ε, κ = ({} for _ in range(4))
     for scene in scenes:
         labels.setdefault(len(scene.labels), []).append(scene.panel.dataset)
         training.setdefault(scene.size.training, []).append(scene.panel.dataset)
         ε.setdefault(scene.panel.epsilon, []).append(scene.panel.dataset)
+        κ.setdefault(scene.panel.kappa, []).append(scene.panel.dataset)
     size = scenes[0].size
     parts = [
         f"{_by_data(labels)} labels that may be attacked (paper: 25, 40 and 100)",
-        f"{size.sets} target sets a size at most",
+        f"{size.sets} target sets a size at most, {size.attacked} images of each",
         f"{size.epochs} epochs of {size.images} images a vector in batches of {size.batch}, "
         f"from {_by_data(training)} images",
         f"ε = {_by_data(ε)} (paper: 0.05)",
         "steps of ξ = ε / 5 (paper: ε / 25)",
     ]
-    parts += [f"{shown(method)} with {_options(method)}" for method in methods if method in OPTIONS]
+    parts += [f"κ = {_by_data(κ)} (paper: 20)"] if set(κ) != {20} else []
+    parts += [f"{shown(method)} with {_options(method, size)}" for method in methods if laptop_options(method, size)]
     return ", ".join(parts)
 
 
@@ -154,10 +156,10 @@ def _by_data(values: dict[float, list[str]]) -> str:
     return " or ".join(f"{value:g} ({', '.join(dict.fromkeys(data))})" for value, data in values.items())
 
 
-def _options(method: str) -> str:
+def _options(method: str, size: Size) -> str:
     """Laptop options with the defaults of the method's function: "inner_passes = 2 (default 4)"."""
     defaults = inspect.signature(LEARNERS[method]).parameters
-    own = {name: value for name, value in OPTIONS[method].items() if value != defaults[name].default}
+    own = {name: value for name, value in laptop_options(method, size).items() if value != defaults[name].default}
     return " and ".join(f"{name} = {value} (default {defaults[name].default})" for name, value in own.items())
 
 

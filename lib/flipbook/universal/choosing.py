@@ -12,7 +12,8 @@ from flipbook.attacks import _chance
 from flipbook.checks import check_counts
 from flipbook.universal.pool import Pool, TargetSet, check_same_labels, identity, target_set
 
-MOST = 2_000_000  # subsets of predicted labels that are listed one by one
+MOST = 2_000_000  # subsets of predicted labels that are listed one by one; of more, some are drawn
+TRIES, BLOCK = 100_000, 1_000  # drawn at most, and at once
 
 
 def choose_labels(train: Pool, test: Pool, count: int, *, in_training: int = 1, in_test: int = 20) -> tuple[int, ...]:
@@ -52,6 +53,9 @@ def choose_sets(
 ) -> tuple[TargetSet, ...]:
     """Draw target sets uniformly, without replacement, among those with enough images.
 
+    Where the images hold more than `MOST` sets, they are not listed: sets are drawn one by one, `TRIES` at most, and
+    those without enough images left out.
+
     Parameters
     ----------
     train, test : Pool
@@ -61,7 +65,7 @@ def choose_sets(
     size : int
         |Ω|.
     count : int
-        How many; all where there are fewer.
+        How many; all where there are fewer (or all that were met, where sets are not listed).
     in_training, in_test : int
         Images that must be predicted to contain all of the set.
     seed : int
@@ -75,28 +79,53 @@ def choose_sets(
     Raises
     ------
     ValueError
-        For numbers that are not positive and whole, pools of different labels, and where the images hold so many labels
-        of C' that their subsets of this size cannot be listed.
+        For numbers that are not positive and whole, and pools of different labels.
     """
     check_counts(size=size, count=count, in_test=in_test, in_training=in_training)
     check_same_labels("the test pool", test.names, train.names, "the training pool's")
     chosen = torch.tensor(target_set(labels, train.names))
-    found = _counts(test.present[:, chosen].cpu(), chosen, size)
-    frequent = sorted(omega for omega, images in found.items() if images >= in_test)
-    frequent = [omega for omega in frequent if len(train.containing(omega)) >= in_training]
+    held, seen = (pool.present[:, chosen].cpu() for pool in (test, train))
+    enough = {"size": size, "in_test": in_test, "in_training": in_training}
+    if sum(_subsets(held, size)) > MOST:
+        found = _drawn(held, seen, count, seed, **enough)
+    else:
+        found = _listed(held, seen, chosen, count, seed, **enough)
+    return tuple(sorted(tuple(chosen[list(omega)].tolist()) for omega in found))
+
+
+def _subsets(held: Tensor, size: int) -> list[int]:
+    """How many sets of this size each image holds, from its labels (n, K) of bool."""
+    return [comb(labels, size) for labels in held.sum(dim=1).tolist()]
+
+
+def _listed(held, seen, chosen, count, seed, *, size, in_test, in_training) -> list[tuple[int, ...]]:
+    """Some of all sets with enough images, as places in `chosen`: those with the smallest random numbers."""
+    images = Counter(omega for row in held for omega in combinations(row.nonzero().flatten().tolist(), size))
+    frequent = sorted(omega for omega, found in images.items() if found >= in_test)
+    frequent = [omega for omega in frequent if seen[:, list(omega)].all(dim=1).sum() >= in_training]
     if len(frequent) <= count:
-        return tuple(frequent)
-    keys = torch.tensor([identity(omega) for omega in frequent])
+        return frequent
+    keys = torch.tensor([identity(tuple(chosen[list(omega)].tolist())) for omega in frequent])
     order = _chance.uniform(keys, 1, seed)[:, 0].argsort(stable=True)[:count]
-    return tuple(sorted(frequent[i] for i in order.tolist()))
+    return [frequent[i] for i in order.tolist()]
 
 
-def _counts(present: Tensor, labels: Tensor, size: int) -> Counter:
-    """How many images hold each set of this size."""
-    total = sum(comb(int(held), size) for held in present.sum(dim=1))
-    if total > MOST:
-        raise ValueError(
-            f"the images hold {total} sets of {size} labels, more than the {MOST} that can be listed: "
-            "give fewer labels or fewer test images"
-        )
-    return Counter(omega for row in present for omega in combinations(labels[row].tolist(), size))
+def _drawn(held, seen, count, seed, *, size, in_test, in_training) -> list[tuple[int, ...]]:
+    """Sets with enough images as places in `chosen`, drawn one by one.
+
+    An image is drawn in proportion to the sets that it holds, then one of these. So a set comes up in proportion to
+    its images, and is kept with a probability in inverse proportion to them: all sets are equally likely.
+    """
+    share = torch.tensor(_subsets(held, size), dtype=torch.float64).cumsum(0)
+    key, found = _chance.keys(held[None, None], seed), []
+    for block in range(TRIES // BLOCK):
+        u = _chance.uniform(key, BLOCK * (2 + held.shape[1]), block).view(BLOCK, -1)
+        image = torch.searchsorted(share, u[:, 0] * share[-1], right=True)
+        first = torch.where(held[image], u[:, 2:], 2.0).argsort(dim=1)[:, :size]
+        mask = torch.zeros(BLOCK, held.shape[1]).scatter_(1, first, 1.0)
+        tested, trained = ((pool.float() @ mask.T == size).sum(dim=0) for pool in (held, seen))
+        kept = (tested >= in_test) & (trained >= in_training) & (u[:, 1] * tested < in_test)
+        found = list(dict.fromkeys(found + [tuple(row.sort().values.tolist()) for row in first[kept]]))
+        if len(found) >= count:
+            break
+    return found[:count]

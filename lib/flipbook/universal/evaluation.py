@@ -17,9 +17,16 @@ SETS_AT_ONCE = 64  # perturbations in memory
 
 
 def evaluate(
-    universal: Universal, pool: Pool, omegas: Iterable, *, chunk: int = 256, progress: bool = True, **options
+    universal: Universal,
+    pool: Pool,
+    omegas: Iterable,
+    *,
+    most: int | None = None,
+    chunk: int = 256,
+    progress: bool = True,
+    **options,
 ) -> pd.DataFrame:
-    """Attack, for every target set, all images that the pool's model predicts to contain it.
+    """Attack, for every target set, the images that the pool's model predicts to contain it.
 
     Transfer is evaluation on a pool of another victim: images are chosen by the predictions of the model evaluated.
 
@@ -31,6 +38,8 @@ def evaluate(
         Victim and test images.
     omegas : iterable of target sets
         Labels by number or name, or masks.
+    most : int, optional
+        Images of a set at most, the first ones of the pool; all by default.
     chunk : int
         Pairs of image and target set a pass; a pair costs one forward pass, clean logits come from the pool.
     progress : bool
@@ -41,9 +50,9 @@ def evaluate(
     Returns
     -------
     DataFrame with one row a target set
-        omega (tuple of label numbers), labels (their names), size, images (|I_Ω|), hidden (|A_Ω|: images on which every
-        label of Ω is off), changed (labels outside Ω whose prediction differs, over the images of A_Ω), FR in percent
-        (NaN without images) and NT_R in percent (NaN without success).
+        omega (tuple of label numbers), labels (their names), size, images (|I_Ω|, at most `most`), hidden (|A_Ω|:
+        images on which every label of Ω is off), changed (labels outside Ω whose prediction differs, over the images of
+        A_Ω), FR in percent (NaN without images) and NT_R in percent (NaN without success).
 
     Raises
     ------
@@ -56,11 +65,11 @@ def evaluate(
     Exact counts; the released evaluator adds one image to every set and counts NT_R as 0 where nothing succeeded. The
     reference of NT_R is the clean prediction (Eq. 11).
     """
-    check_counts(chunk=chunk)
+    check_counts(chunk=chunk, most=1 if most is None else most)
     check_same_labels(universal.method, universal.names, pool.names)
     _check_options(universal, options)
     omegas = target_sets(omegas, pool.names)
-    members = [pool.containing(omega) for omega in omegas]
+    members = [pool.containing(omega)[:most] for omega in omegas]
     counts = torch.zeros(2, len(omegas), dtype=torch.int64, device=pool.device)
     with tqdm(
         total=sum(map(len, members)), desc=universal.method, unit="image", disable=not progress, delay=0.5

@@ -47,7 +47,7 @@ class Recipe:
         return "mAP" if self.loss in ("bce", "asymmetric") else "accuracy"
 
 
-SCENE, SMALL_SCENE, SIGN = (3, 64, 64), (3, 48, 48), (3, 32, 32)
+CROWD, SCENE, SMALL_SCENE, SIGN = (3, 96, 96), (3, 64, 64), (3, 48, 48), (3, 32, 32)
 DIGIT, PADDED_DIGIT = (1, 28, 28), (1, 32, 32)
 MLP, ENSEMBLE, CARLINI = "CLIP + MLP", "ECOC ensemble of VGG16", "SAPF's CIFAR-10 network (the same architecture)"
 HEADS = {  # of GMLA and CMLU: stands for, architecture, loss
@@ -57,11 +57,11 @@ HEADS = {  # of GMLA and CMLU: stands for, architecture, loss
 }
 
 
-def _headed(dataset: str, classes: int, head: str, epochs: int, abstract: int = 0) -> Recipe:
+def _headed(dataset: str, classes: int, head: str, epochs: int, abstract: int = 0, shape=SCENE) -> Recipe:
     """The backbone's trunk with one of the `HEADS`."""
     about = HEADS[head]
     return Recipe(
-        f"{dataset}-{head}", *about, SCENE, classes, epochs, 1e-3, augment=True, abstract=abstract, pretrained=True
+        f"{dataset}-{head}", *about, shape, classes, epochs, 1e-3, augment=True, abstract=abstract, pretrained=True
     )
 
 
@@ -79,6 +79,7 @@ RECIPES = {
         *(_headed("pictograms20", 20, head, 4, abstract=8) for head in HEADS),
         *(_headed("pictograms81", 81, head, 6) for head in HEADS),
         *(_headed("pictograms268", 268, head, epochs) for head, epochs in (("asl", 14), ("decoder", 6), ("gcn", 14))),
+        _headed("crowds268", 268, "asl", 20, shape=CROWD),
         Recipe(
             "pictograms238-onehot", "many-class ViT-B/16", "cnn", "cross-entropy", SMALL_SCENE, 238, 20, augment=True
         ),
