@@ -101,6 +101,14 @@ def test_drawn_sets_repeat_and_name_labels_not_places():
 
 
 @pytest.mark.usefixtures("nothing_is_listed")
+def test_a_prediction_that_turns_leaves_most_drawn_sets():
+    pool = net_pool(200, outputs=10)
+    before = choose_sets(pool, pool, range(10), 4, 10, in_test=2)
+    pool.present[100, 3] = ~pool.present[100, 3]
+    assert len(set(before) & set(choose_sets(pool, pool, range(10), 4, 10, in_test=2))) >= 8
+
+
+@pytest.mark.usefixtures("nothing_is_listed")
 def test_no_set_with_enough_images(monkeypatch):
     monkeypatch.setattr(choosing, "TRIES", 3000)
     pool = affine_pool()

@@ -85,11 +85,8 @@ def choose_sets(
     check_same_labels("the test pool", test.names, train.names, "the training pool's")
     chosen = torch.tensor(target_set(labels, train.names))
     held, seen = (pool.present[:, chosen].cpu() for pool in (test, train))
-    enough = {"size": size, "in_test": in_test, "in_training": in_training}
-    if sum(_subsets(held, size)) > MOST:
-        found = _drawn(held, seen, count, seed, **enough)
-    else:
-        found = _listed(held, seen, chosen, count, seed, **enough)
+    choose = _drawn if sum(_subsets(held, size)) > MOST else _listed
+    found = choose(held, seen, chosen, count, seed, size=size, in_test=in_test, in_training=in_training)
     return tuple(sorted(tuple(chosen[list(omega)].tolist()) for omega in found))
 
 
@@ -110,14 +107,15 @@ def _listed(held, seen, chosen, count, seed, *, size, in_test, in_training) -> l
     return [frequent[i] for i in order.tolist()]
 
 
-def _drawn(held, seen, count, seed, *, size, in_test, in_training) -> list[tuple[int, ...]]:
+def _drawn(held, seen, chosen, count, seed, *, size, in_test, in_training) -> list[tuple[int, ...]]:
     """Sets with enough images as places in `chosen`, drawn one by one.
 
     An image is drawn in proportion to the sets that it holds, then one of these. So a set comes up in proportion to
-    its images, and is kept with a probability in inverse proportion to them: all sets are equally likely.
+    its images, and is kept with a probability in inverse proportion to them: all sets are equally likely. The random
+    numbers are the labels' and not the images', so that a prediction that another rounding turns hardly matters.
     """
-    share = torch.tensor(_subsets(held, size), dtype=torch.float64).cumsum(0)
-    key, found = _chance.keys(held[None, None], seed), []
+    share, found = torch.tensor(_subsets(held, size), dtype=torch.float64).cumsum(0), []
+    key = _chance.keys(chosen[None, None], seed)
     for block in range(TRIES // BLOCK):
         u = _chance.uniform(key, BLOCK * (2 + held.shape[1]), block).view(BLOCK, -1)
         image = torch.searchsorted(share, u[:, 0] * share[-1], right=True)
