@@ -6,6 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
+from flipbook.datasets.recipes import RECIPES
+
 
 @cache
 def catalogue() -> dict:
@@ -46,7 +48,7 @@ def parents(name: str) -> dict[str, str]:
     """
     entry = _entry(name)
     if not is_hierarchical(name):
-        with_one = [known for known, value in catalogue().items() if "parents" in value]
+        with_one = [known for known in RECIPES if is_hierarchical(known)]
         raise ValueError(f"data set {name!r} has no hierarchy of labels: those that have one are {', '.join(with_one)}")
     above = {leaf["name"]: leaf["category"] for leaf in entry["leaves"]}
     above.update({child: top for top, children in entry["super_parents"].items() for child in children})

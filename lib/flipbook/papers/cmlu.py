@@ -193,7 +193,7 @@ class Scene:
         """Budget of every vector.
 
         Deviation: ξ = ε / 5 where the paper has ε / 25, because 25 steps are needed there just to reach ε and a laptop
-        makes 30 in all.
+        makes 24 or 30 in all.
         """
         budget = {name: getattr(self.size, name) for name in ("epochs", "images", "batch")}
         ε, κ = self.panel.epsilon, self.panel.kappa

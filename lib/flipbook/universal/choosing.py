@@ -87,7 +87,12 @@ def choose_sets(
     held, seen = (pool.present[:, chosen].cpu() for pool in (test, train))
     choose = _drawn if sum(_subsets(held, size)) > MOST else _listed
     found = choose(held, seen, chosen, count, seed, size=size, in_test=in_test, in_training=in_training)
-    return tuple(sorted(tuple(chosen[list(omega)].tolist()) for omega in found))
+    return tuple(sorted(_numbers(chosen, omega) for omega in found))
+
+
+def _numbers(chosen: Tensor, places: tuple[int, ...]) -> TargetSet:
+    """Labels at these places of C'."""
+    return tuple(chosen[list(places)].tolist())
 
 
 def _subsets(held: Tensor, size: int) -> list[int]:
@@ -102,7 +107,7 @@ def _listed(held, seen, chosen, count, seed, *, size, in_test, in_training) -> l
     frequent = [omega for omega in frequent if seen[:, list(omega)].all(dim=1).sum() >= in_training]
     if len(frequent) <= count:
         return frequent
-    keys = torch.tensor([identity(tuple(chosen[list(omega)].tolist())) for omega in frequent])
+    keys = torch.tensor([identity(_numbers(chosen, omega)) for omega in frequent])
     order = _chance.uniform(keys, 1, seed)[:, 0].argsort(stable=True)[:count]
     return [frequent[i] for i in order.tolist()]
 
@@ -115,13 +120,13 @@ def _drawn(held, seen, chosen, count, seed, *, size, in_test, in_training) -> li
     numbers are the labels' and not the images', so that a prediction that another rounding turns hardly matters.
     """
     share, found = torch.tensor(_subsets(held, size), dtype=torch.float64).cumsum(0), []
-    key = _chance.keys(chosen[None, None], seed)
+    key, pools = _chance.keys(chosen[None, None], seed), (held.float(), seen.float())
     for block in range(TRIES // BLOCK):
         u = _chance.uniform(key, BLOCK * (2 + held.shape[1]), block).view(BLOCK, -1)
         image = torch.searchsorted(share, u[:, 0] * share[-1], right=True)
         first = torch.where(held[image], u[:, 2:], 2.0).argsort(dim=1)[:, :size]
         mask = torch.zeros(BLOCK, held.shape[1]).scatter_(1, first, 1.0)
-        tested, trained = ((pool.float() @ mask.T == size).sum(dim=0) for pool in (held, seen))
+        tested, trained = ((pool @ mask.T == size).sum(dim=0) for pool in pools)
         kept = (tested >= in_test) & (trained >= in_training) & (u[:, 1] * tested < in_test)
         found = list(dict.fromkeys(found + [tuple(row.sort().values.tolist()) for row in first[kept]]))
         if len(found) >= count:
