@@ -97,18 +97,25 @@ def _imports(module: str) -> set[str]:
     path = _path(module)
     here = module if path.name == "__init__.py" else module.rpartition(".")[0]
     names = set()
+    for level, source, inside in _import_statements(path, path.stat().st_mtime_ns):
+        source = importlib.util.resolve_name("." * level + source, here) if level else source
+        if _is_ours(source):
+            # `from package import name`: the submodule where there is one, otherwise what __init__ holds.
+            wholes = (f"{source}.{name}" for name in inside)
+            names |= {whole if _path(whole) else source for whole in wholes} if inside else {source}
+    return names
+
+
+@functools.lru_cache(maxsize=1024)
+def _import_statements(path: Path, _changed: int) -> list[tuple[int, str, tuple[str, ...]]]:
+    """Level, module and names of every import statement of a file; without names, the module itself is imported."""
+    found = []
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
-            names |= {alias.name for alias in node.names if _is_ours(alias.name)}
+            found += [(0, alias.name, ()) for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
-            source = (
-                importlib.util.resolve_name("." * node.level + (node.module or ""), here) if node.level else node.module
-            )
-            if _is_ours(source):
-                inside = {alias.name: f"{source}.{alias.name}" for alias in node.names}
-                # `from package import name`: the submodule where there is one, otherwise what __init__ holds.
-                names |= {whole if _path(whole) else source for whole in inside.values()}
-    return names
+            found.append((node.level, node.module or "", tuple(alias.name for alias in node.names)))
+    return found
 
 
 def _is_ours(module: str) -> bool:

@@ -27,6 +27,18 @@ def ink(text: str) -> Image.Image:
 
 
 @cache
+def _tilted(text: str, angle: float) -> Image.Image:
+    """`ink`, turned by so many degrees: there are few angles, and each serves all sizes."""
+    return ink(text).rotate(angle, Image.Resampling.BICUBIC, expand=True)
+
+
+@cache
+def _fade(opacity: float) -> list[int]:
+    """What each of the 256 values of a mask becomes."""
+    return [round(opacity * value) for value in range(256)]
+
+
+@cache
 def stamp(text: str, size: int, angle: float, opacity: float) -> tuple[Image.Image, Image.Image]:
     """Masks of the outline and of the inside of a text.
 
@@ -41,13 +53,12 @@ def stamp(text: str, size: int, angle: float, opacity: float) -> tuple[Image.Ima
     opacity
         In [0, 1]: the masks never exceed it.
     """
-    turned = ink(text).rotate(angle, Image.Resampling.BICUBIC, expand=True)
+    turned, fade = _tilted(text, angle), _fade(opacity)
     scale = size / MASTER
     inside = turned.resize([max(1, round(scale * length)) for length in turned.size], Image.Resampling.LANCZOS)
     padded = Image.new("L", (inside.width + 2, inside.height + 2))
     padded.paste(inside, (1, 1))
     outline = ImageChops.subtract(padded.filter(ImageFilter.MaxFilter(3)), padded)
-    fade = [round(opacity * value) for value in range(256)]
     return outline.point(fade), padded.point(fade)
 
 
