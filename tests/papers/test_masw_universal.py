@@ -88,4 +88,4 @@ def test_sizes():
     assert paper.size(ks=(3,)).ks == (3,)
     with pytest.raises(ValueError, match="training is -1"):
         paper.size(training=-1)
-    assert "120 of 3000 training images" in paper.reduced(paper.size())
+    assert "100 of 3000 training images" in paper.reduced(paper.size())

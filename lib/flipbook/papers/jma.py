@@ -126,7 +126,7 @@ def size(artefact: str, profile: str, images: int = 0, largest_search: int = 0, 
     for name, value in asked.items():
         if value < 0:
             raise ValueError(f"{name} is {value}: give a positive number, or 0 for the profile's own")
-    base = Size(_LAPTOP_IMAGES.get(artefact, 8), 10_000, 500) if profile == "laptop" else _FULL
+    base = Size(_LAPTOP_IMAGES.get(artefact, 6), 10_000, 500) if profile == "laptop" else _FULL
     return replace(base, **{name: value for name, value in asked.items() if value})
 
 

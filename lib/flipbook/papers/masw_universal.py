@@ -59,7 +59,7 @@ class Size:
         E, in evaluations, of which there are two a pass.
     """
 
-    training: int = 120
+    training: int = 100
     test: int = 100
     ks: tuple[int, ...] = KS
     passes: int = 2

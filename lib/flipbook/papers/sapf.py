@@ -77,8 +77,8 @@ class Size:
 
 
 _SIZES = {
-    "pictograms10": Size(2, 9, "laptop"),
-    "pictograms238": Size(2, 9, "laptop"),
+    "pictograms10": Size(2, 6, "laptop"),
+    "pictograms238": Size(2, 6, "laptop"),
     "cifar10": Size(1000, 9, "published"),
     "cifar10-jpeg": Size(1000, 9, "published"),
 }
