@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from flipbook.papers import cmlu_claims
+from flipbook.papers.cmlu import claims as cmlu_claims
 from flipbook.report import Claims
 
 

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from flipbook import universal, victims
-from flipbook.papers import cmlu as paper
-from flipbook.papers import cmlu_costs, cmlu_pictures, cmlu_plane, cmlu_tables
+from flipbook.papers.cmlu import costs, pictures, plane, tables
+from flipbook.papers.cmlu import experiments as paper
 from flipbook.report import reported
 from flipbook.universal.plane import Plane
 from flipbook.victims.loading import labels
@@ -103,13 +103,13 @@ def test_or_s_is_the_oracle_of_single_labels(scene, own_store):
 
 def test_passes_grow_with_sets_for_the_oracle_and_with_labels_for_cmlu(scene):
     rows = paper.rates(scene, ["Oracle", "CMLU_beta", "CMLU_alpha"])
-    means = cmlu_tables.means(rows)
+    means = tables.means(rows)
     once = 2 * SMALL.epochs * SMALL.images  # a forward and a backward pass of each image
     oracle = means[means["method"] == "Oracle"]
     assert oracle["passes"].tolist() == [once * len(omegas) for omegas in scene.omegas.values()]
     assert set(means[means["method"] == "CMLU_beta"]["passes"]) == {once * len(scene.labels)}
     assert means.groupby("method")["per_image"].first().to_dict() == {"Oracle": 2, "CMLU_beta": 2, "CMLU_alpha": 4}
-    served = cmlu_costs.cumulated(rows)
+    served = costs.cumulated(rows)
     assert served[served["method"] == "Oracle"]["passes"].tolist() == oracle["passes"].cumsum().tolist()
     assert set(served[served["method"] == "CMLU_beta"]["passes"]) == {once * len(scene.labels)}
 
@@ -132,7 +132,7 @@ def test_rates_are_counted_once_for_each_vector_and_set(scene):
 
 
 def test_passes_of_an_epoch_against_the_number_of_labels(scene):
-    growth = cmlu_costs.growth(scene, images=2)
+    growth = costs.growth(scene, images=2)
     beta, oracle = (growth[growth["method"] == method] for method in ("CMLU_beta", "Oracle"))
     assert beta["passes"].tolist() == [2, 4]
     both = len(scene.train.containing(scene.labels)) > 0
@@ -144,7 +144,7 @@ def test_occurrences_count_images_and_the_most_frequent_set():
     class Few:
         present = torch.tensor([[1, 1, 1, 0], [1, 1, 0, 0], [0, 1, 0, 1], [0, 0, 0, 0]], dtype=torch.bool)
 
-    counts = cmlu_tables.occurrences(Few, [1, 2, 3, 4], range(4))
+    counts = tables.occurrences(Few, [1, 2, 3, 4], range(4))
     assert counts["images"].tolist() == [3, 3, 1, 0]
     assert counts["most"].tolist() == [3, 2, 1, 0]
 
@@ -153,13 +153,13 @@ def test_occurrences_among_some_labels():
     class Few:
         present = torch.tensor([[1, 1, 1, 0], [1, 1, 0, 0], [0, 1, 0, 1], [0, 0, 0, 0]], dtype=torch.bool)
 
-    counts = cmlu_tables.occurrences(Few, [1, 2], [3, 2])
+    counts = tables.occurrences(Few, [1, 2], [3, 2])
     assert counts["images"].tolist() == [2, 0]
     assert counts["most"].tolist() == [1, 0]
 
 
 def test_supply_counts_the_sets_that_may_be_drawn(scene):
-    found = cmlu_tables.supply(scene, [1, 2]).loc[EASY.victim]
+    found = tables.supply(scene, [1, 2]).loc[EASY.victim]
     assert found.loc["sets with enough of both"].tolist() == [2, len(scene.omegas.get(2, ()))]
     assert found.loc["test images of one set, at most", 2] == len(scene.test.containing(scene.labels))
     assert found.loc["training images of one set, at most", 2] == len(scene.train.containing(scene.labels))
@@ -195,7 +195,7 @@ def test_clipped_sums_keep_single_labels_and_carry_their_own_name(scene):
 def test_leads_of_sums_scaled_and_cut():
     fr = {"Or-S": 10.0, "SGA": 20.0, "CMLU_beta": 50.0, "Or-S, clip": 40.0, "SGA, clip": 45.0, "CMLU_beta, clip": 55.0}
     lines = [{"dataset": "A", "model": "B", "size": of, "method": name, "fr": fr[name]} for name in fr for of in (1, 2)]
-    (line,) = cmlu_tables.leads(pd.DataFrame(lines)).to_dict("records")
+    (line,) = tables.leads(pd.DataFrame(lines)).to_dict("records")
     assert list(line.values()) == [40, 15, 30, 10]
 
 
@@ -207,17 +207,17 @@ def test_own_images_are_the_training_images(scene):
 
 def test_reduced_says_each_data_set_and_only_the_options_of_the_methods(scene):
     other = replace(scene, labels=scene.labels[:1], panel=replace(EASY, dataset="MS-COCO"))
-    text = cmlu_tables.reduced([scene, other], ["Oracle", "SGA"])
+    text = tables.reduced([scene, other], ["Oracle", "SGA"])
     assert text.startswith("2 (VOC 2012) or 1 (MS-COCO) labels")
     assert "ε = 0.05 (paper: 0.05)" in text
     assert "inner_passes = 2 (default 4)" in text
     assert "NAG" not in text
-    assert "CMLU-α with inner_steps = 1 (default 5)" in cmlu_tables.reduced([scene])
+    assert "CMLU-α with inner_steps = 1 (default 5)" in tables.reduced([scene])
 
 
 def test_the_figure_of_many_targets_has_a_line_for_each_method_and_size(scene):
-    means = cmlu_tables.means(pd.concat([paper.rates(scene, ["Oracle", "Or-S"]), paper.clipped(scene)]))
-    axes = cmlu_pictures.many_targets(means, reported("cmlu/table-02"), scene).axes
+    means = tables.means(pd.concat([paper.rates(scene, ["Oracle", "Or-S"]), paper.clipped(scene)]))
+    axes = pictures.many_targets(means, reported("cmlu/table-02"), scene).axes
     assert [len(axis.lines) for axis in axes[:2]] == [len(paper.METHODS), means["method"].nunique()]
     assert [label.get_text() for label in axes[3].get_xticklabels()] == ["1", "2", "3", "4", "5", "10", "15", "20"]
     cut = next(line for line in axes[1].lines if line.get_label() == "Or-S, clip")
@@ -225,7 +225,7 @@ def test_the_figure_of_many_targets_has_a_line_for_each_method_and_size(scene):
 
 
 def test_one_colour_for_each_method():
-    colours = cmlu_tables.colours()
+    colours = tables.colours()
     assert set(colours) == set(paper.METHODS)
     assert len(set(colours.values())) == len(paper.METHODS)
 
@@ -233,8 +233,8 @@ def test_one_colour_for_each_method():
 def test_average_of_planes_is_the_plane_of_all_pairs():
     some = paper.scene(EASY, replace(SMALL, labels=3, sets=3))
     pairs = some.omegas[2]
-    walks = cmlu_plane.planes(some, "CMLU_beta", pairs, points=3, images=2)
-    mean, ε = cmlu_plane.average(walks), EASY.epsilon
+    walks = plane.planes(some, "CMLU_beta", pairs, points=3, images=2)
+    mean, ε = plane.average(walks), EASY.epsilon
     basis = paper.learn(some, "CMLU_beta")
     whole = universal.plane(basis, some.test, pairs, low=-0.4 * ε, high=2 * ε, points=3, images=2, progress=False)
     assert torch.allclose(mean.both, whole.both)
@@ -248,7 +248,7 @@ def test_in_the_ball_looks_at_the_points_inside():
     angle = torch.arange(180) * 2 * torch.pi / 180
     ball = torch.stack([angle.cos(), angle.sin()], dim=1).double()  # of radius 1: (1, 1) is outside
     walk = Plane(axis, both, both, both, ball, 7)
-    (line,) = cmlu_plane.in_the_ball({(0, 1): walk}).to_dict("records")
+    (line,) = plane.in_the_ball({(0, 1): walk}).to_dict("records")
     assert (line["best"], line["anywhere"], line["images"]) == (80, 100, 7)
     assert line["share"] == pytest.approx(100 / 3)
 
@@ -258,21 +258,19 @@ def test_gains_are_over_the_better_vector():
         {"method": "CMLU_beta", "omega": (0, 1), "perturbation": name, "both": both}
         for name, both in (("first", 30.0), ("second", 50.0), ("sum", 45.0))
     ]
-    assert cmlu_plane.gains(pd.DataFrame(lines), "CMLU_beta").to_dict() == {(0, 1): -5.0}
+    assert plane.gains(pd.DataFrame(lines), "CMLU_beta").to_dict() == {(0, 1): -5.0}
 
 
 def test_telling_images_come_first(scene):
     omega = scene.omegas[2][0]
-    index = cmlu_plane.telling(scene, "CMLU_beta", omega, 100)
+    index = plane.telling(scene, "CMLU_beta", omega, 100)
     assert sorted(index.tolist()) == scene.test.containing(omega).tolist()
-    hidden = ~(
-        cmlu_plane.attacked_logits(scene, paper.learn(scene, "CMLU_beta"), omega, index)[:, list(omega)] > 0
-    ).any(1)
+    hidden = ~(plane.attacked_logits(scene, paper.learn(scene, "CMLU_beta"), omega, index)[:, list(omega)] > 0).any(1)
     assert hidden.int().tolist() == sorted(hidden.int().tolist(), reverse=True)
 
 
 def test_the_sum_off_counts_agree_with_rates(scene):
-    rows = cmlu_plane.switched_off(scene, ["CMLU_beta"], scene.omegas[2])
+    rows = plane.switched_off(scene, ["CMLU_beta"], scene.omegas[2])
     table = universal.evaluate(paper.learn(scene, "CMLU_beta"), scene.test, scene.omegas[2], progress=False)
     total = rows[rows["perturbation"] == "sum"]
     assert total["both"].tolist() == pytest.approx(table["FR"].tolist())
@@ -285,14 +283,14 @@ def test_coordinates_of_what_lies_in_the_plane(scene):
     pair = tuple(sorted(basis.labels))
     first, second = (u, v) if pair == basis.labels else (v, u)
     w = 0.5 * first / first.abs().max() - 2 * second / second.abs().max()
-    assert cmlu_plane.coordinates(basis, w, pair) == pytest.approx((0.5, -2, 1), abs=1e-5)
+    assert plane.coordinates(basis, w, pair) == pytest.approx((0.5, -2, 1), abs=1e-5)
 
 
 def test_printed_rows_in_order():
-    printed = cmlu_tables.in_order(reported("cmlu/table-01"), ["dataset", "model"])
+    printed = tables.in_order(reported("cmlu/table-01"), ["dataset", "model"])
     assert printed["method"][:7].tolist() == list(paper.METHODS)
     assert printed["target_set_size"].tolist()[::7] == ["1", "3", "5"] * 4
-    assert cmlu_tables.tabular(printed)["|Ω|"].tolist() == printed["target_set_size"].tolist()
+    assert tables.tabular(printed)["|Ω|"].tolist() == printed["target_set_size"].tolist()
 
 
 @pytest.mark.parametrize(

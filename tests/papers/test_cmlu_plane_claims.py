@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 import torch
 
-from flipbook.papers import cmlu_plane_claims
+from flipbook.papers.cmlu import plane_claims
 from flipbook.report import Claims
 
 
@@ -16,8 +16,8 @@ def verdict(check, *arguments, **options):
 
 
 def test_unrelated():
-    assert verdict(cmlu_plane_claims.unrelated, torch.tensor([0.01, -0.05]), "they are", "here") is True
-    assert verdict(cmlu_plane_claims.unrelated, torch.tensor([0.01, -0.5]), "they are", "here") is False
+    assert verdict(plane_claims.unrelated, torch.tensor([0.01, -0.05]), "they are", "here") is True
+    assert verdict(plane_claims.unrelated, torch.tensor([0.01, -0.5]), "they are", "here") is False
 
 
 @pytest.mark.parametrize(
@@ -38,7 +38,7 @@ def test_both_off_looks_at_the_sum_alone(oracle, beta, images, expected):
             for perturbation, value in (("first", 100), ("sum", both)):
                 line = {"method": method, "omega": (0, k), "perturbation": perturbation}
                 lines.append(line | {"images": images, "both": value})
-    assert verdict(cmlu_plane_claims.both_off, pd.DataFrame(lines), "here") is expected
+    assert verdict(plane_claims.both_off, pd.DataFrame(lines), "here") is expected
 
 
 def points(images=15, **given):
@@ -63,13 +63,13 @@ def points(images=15, **given):
 )
 def test_region(oracle, beta, expected):
     claims = Claims()
-    cmlu_plane_claims.region(claims, points(Or_S=oracle, CMLU_beta=beta), "here")
+    plane_claims.region(claims, points(Or_S=oracle, CMLU_beta=beta), "here")
     assert tuple(claim.holds for claim in claims) == expected
 
 
 def test_region_needs_pairs_and_images():
     claims, table = Claims(), points(images=5, Or_S=([20] * 4, [0] * 4), CMLU_beta=([80] * 4, [10] * 4))
-    cmlu_plane_claims.region(claims, table, "here")
+    plane_claims.region(claims, table, "here")
     assert [claim.holds for claim in claims] == [None, None]
 
 
@@ -85,4 +85,4 @@ def test_region_needs_pairs_and_images():
     ],
 )
 def test_adds(gains, images, expected):
-    assert verdict(cmlu_plane_claims.adds, pd.Series(gains, dtype=float), images, "here") is expected
+    assert verdict(plane_claims.adds, pd.Series(gains, dtype=float), images, "here") is expected

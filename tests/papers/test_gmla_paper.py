@@ -9,7 +9,7 @@ import torch
 
 from flipbook import attacks, experiment, graphs, semantics
 from flipbook.goals import HideLabels, LabelVector
-from flipbook.papers import gmla as paper
+from flipbook.papers.gmla import experiments as paper
 from flipbook.papers.observed import observed
 from flipbook.report import reported
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from flipbook import attacks, datasets, experiment, victims
-from flipbook.papers import jma as paper
+from flipbook.papers.jma import experiments as paper
 from flipbook.report import reported
 
 TABLES = [f"table-{number:02d}" for number in range(1, 15)]

@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from flipbook.papers import jma_claims
+from flipbook.papers.jma import claims as jma_claims
 from flipbook.report import Claims
 
 

@@ -7,9 +7,8 @@ import torch
 
 from flipbook import fingerprint, paths
 from flipbook.generative import Training
-from flipbook.papers import masw as paper
-from flipbook.papers import masw_generators
-from flipbook.papers import masw_tables as tables
+from flipbook.papers.masw import experiments as paper
+from flipbook.papers.masw import generators, tables
 from flipbook.top_k import TopKEquals, TopKExcludes, top_k
 
 TABLES = ("table-01", "table-03", "table-04", "table-05", "table-06", "table-08")
@@ -48,16 +47,14 @@ def test_blocks_give_the_goals_and_masw_alone_asks_for_the_threshold(scene):
 @pytest.fixture
 def quick(tmp_path, monkeypatch):
     """Generators that are hardly trained, in a store of their own."""
-    monkeypatch.setattr(masw_generators, "IMAGES", 2)
-    monkeypatch.setattr(masw_generators, "LAPTOP", Training(epochs=1, batch=2, width=2, blocks=1))
+    monkeypatch.setattr(generators, "IMAGES", 2)
+    monkeypatch.setattr(generators, "LAPTOP", Training(epochs=1, batch=2, width=2, blocks=1))
     monkeypatch.setattr(paths, "store", lambda: tmp_path)
 
 
 def test_generators_are_trained_once_for_all_k(scene, quick, monkeypatch):
     first = [paper.trial(scene, name, ("", 3)).hyper["generator"] for name in ("LPD", "GAMA")]
-    monkeypatch.setattr(
-        masw_generators, "METHODS", dict.fromkeys(masw_generators.METHODS, masw_generators.METHODS["LPD"])
-    )
+    monkeypatch.setattr(generators, "METHODS", dict.fromkeys(generators.METHODS, generators.METHODS["LPD"]))
     again = paper.trial(scene, "LPD", ("", 10))
     assert fingerprint.digest(again.hyper["generator"]) == fingerprint.digest(first[0])
     assert set(again.hyper) == {"generator"}

@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from flipbook import paths
-from flipbook.papers import masw as paper
-from flipbook.papers import masw_ablation as ablation
-from flipbook.papers import masw_ablation_claims as claims
+from flipbook.papers.masw import ablation
+from flipbook.papers.masw import ablation_claims as claims
+from flipbook.papers.masw import experiments as paper
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from flipbook.papers import masw_claims as claim
+from flipbook.papers.masw import claims as claim
 from flipbook.report import Claims
 
 

@@ -7,9 +7,9 @@ import pytest
 
 from flipbook import paths
 from flipbook.attacks import madw
-from flipbook.papers import masw as paper
-from flipbook.papers import masw_damping as damping
-from flipbook.papers.masw_damping_claims import figure_s05
+from flipbook.papers.masw import damping
+from flipbook.papers.masw import experiments as paper
+from flipbook.papers.masw.damping_claims import figure_s05
 
 
 def test_grids_hold_the_published_values():

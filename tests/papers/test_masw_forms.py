@@ -3,9 +3,8 @@
 import pandas as pd
 import pytest
 
-from flipbook.papers import masw as paper
-from flipbook.papers import masw_forms as forms
-from flipbook.papers import masw_goals as goals
+from flipbook.papers.masw import experiments as paper
+from flipbook.papers.masw import forms, goals
 from flipbook.report import Claims
 
 

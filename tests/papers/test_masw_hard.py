@@ -4,8 +4,8 @@ import pandas as pd
 import pytest
 import torch
 
-from flipbook.papers import masw as paper
-from flipbook.papers import masw_hard as hard
+from flipbook.papers.masw import experiments as paper
+from flipbook.papers.masw import hard
 from flipbook.report import Claims
 
 

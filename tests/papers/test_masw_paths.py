@@ -4,9 +4,9 @@ import pandas as pd
 import pytest
 import torch
 
-from flipbook.papers import masw as paper
-from flipbook.papers import masw_paths as running
-from flipbook.papers import masw_settings as varied
+from flipbook.papers.masw import experiments as paper
+from flipbook.papers.masw import paths as running
+from flipbook.papers.masw import settings as varied
 from flipbook.report import Claims
 
 

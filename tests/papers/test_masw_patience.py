@@ -4,15 +4,16 @@ import pytest
 import torch
 
 from flipbook import universal
-from flipbook.papers import masw, masw_universal
-from flipbook.papers import masw_patience as paper
+from flipbook.papers.masw import experiments as masw
+from flipbook.papers.masw import patience as paper
+from flipbook.papers.masw import universals
 
 
 @pytest.fixture
 def scene(tmp_path, monkeypatch):
     monkeypatch.setenv("FLIPBOOK_STORE", str(tmp_path))
     (panel,) = masw.panels(["VOC 2012"])
-    return masw_universal.scene(panel, masw_universal.size(training=6, test=10, iterations=5))
+    return universals.scene(panel, universals.size(training=6, test=10, iterations=5))
 
 
 def test_a_short_search_ends_where_the_long_one_says(scene, monkeypatch):
@@ -23,10 +24,10 @@ def test_a_short_search_ends_where_the_long_one_says(scene, monkeypatch):
     for E in (1, 60):
         found[E] = universal.universal_top_k(
             scene.single.model, scene.training.images, scene.training.targets.bool(), 3,
-            masw_universal.inner_attack("masw", 5, learning_rate=0.01), radius=scene.radius, hide=True, batch_size=2,
+            universals.inner_attack("masw", 5, learning_rate=0.01), radius=scene.radius, hide=True, batch_size=2,
             max_passes=3, eval_every=1, patience=E, seed=0, progress=False,
         )  # fmt: skip
-        asr = masw_universal.measured(scene, found[E])["asr"].mean()
+        asr = universals.measured(scene, found[E])["asr"].mean()
         assert table.loc[E, "asr"] == pytest.approx(100 * asr)
     assert torch.isfinite(torch.tensor(table.to_numpy(dtype=float))).all()
     monkeypatch.setattr(paper.universal, "universal_top_k", _never)

@@ -4,8 +4,8 @@ import pandas as pd
 import pytest
 
 from flipbook import paths
-from flipbook.papers import masw as paper
-from flipbook.papers import masw_pictures as pictures
+from flipbook.papers.masw import experiments as paper
+from flipbook.papers.masw import pictures
 
 
 @pytest.fixture(scope="module")

@@ -5,8 +5,8 @@ import torch
 
 from flipbook.attacks._self_paced import Pace
 from flipbook.attacks.tkml import targeted_loss
-from flipbook.papers import masw as paper
-from flipbook.papers.masw_reference import pull, pulls
+from flipbook.papers.masw import experiments as paper
+from flipbook.papers.masw.reference import pull, pulls
 from flipbook.top_k import TopKEquals
 
 PRESENT = torch.tensor([[True, False, False, False]])

@@ -3,8 +3,8 @@
 import pytest
 
 from flipbook import paths
-from flipbook.papers import masw as paper
-from flipbook.papers import masw_steps as steps
+from flipbook.papers.masw import experiments as paper
+from flipbook.papers.masw import steps
 
 
 @pytest.fixture(autouse=True)

@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from flipbook.papers import masw_tables as tables
+from flipbook.papers.masw import tables
 from flipbook.report import reported
 
 

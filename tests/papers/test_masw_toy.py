@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from flipbook.papers import masw_toy as toy
+from flipbook.papers.masw import toy
 from flipbook.report.toy import label_planes
 
 

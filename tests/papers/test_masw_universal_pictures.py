@@ -3,8 +3,9 @@
 import pytest
 import torch
 
-from flipbook.papers import masw, masw_universal
-from flipbook.papers import masw_universal_pictures as paper
+from flipbook.papers.masw import experiments as masw
+from flipbook.papers.masw import universal_pictures as paper
+from flipbook.papers.masw import universals
 from flipbook.top_k import TopKExcludes
 
 METHODS = ["TkML", "MASW"]
@@ -14,7 +15,7 @@ METHODS = ["TkML", "MASW"]
 def scene(tmp_path, monkeypatch):
     monkeypatch.setenv("FLIPBOOK_STORE", str(tmp_path))
     (panel,) = masw.panels(["COCO 2014"])
-    return masw_universal.scene(panel, masw_universal.size(training=12, test=30, passes=2))
+    return universals.scene(panel, universals.size(training=12, test=30, passes=2))
 
 
 def test_chosen_are_the_first_that_most_methods_fool(scene):
@@ -23,7 +24,7 @@ def test_chosen_are_the_first_that_most_methods_fool(scene):
     assert paper.fooled_by_all(scene, METHODS, 3, 2, 4, progress=False) == places[2:]
     assert (present[places].sum(dim=1) >= 2).all()
     with torch.no_grad():
-        logits = [scene.single.model(masw_universal.learn(scene, name, 3).apply(images)) for name in METHODS]
+        logits = [scene.single.model(universals.learn(scene, name, 3).apply(images)) for name in METHODS]
     fooled = sum(TopKExcludes(present, 3).reached(each).int() for each in logits)
     counts = [int(fooled[i]) for i in places]
     assert counts == sorted(counts, reverse=True)
@@ -35,7 +36,7 @@ def test_probabilities_are_those_of_the_attacked_images(scene):
     rows = paper.confidences(scene, METHODS, 3, progress=False)
     own = rows[rows["method"] == "MASW"]
     with torch.no_grad():
-        p = scene.single.model(masw_universal.learn(scene, "MASW", 3).apply(scene.single.images)).sigmoid()
+        p = scene.single.model(universals.learn(scene, "MASW", 3).apply(scene.single.images)).sigmoid()
     mine = [float(row[mask].mean()) for row, mask in zip(p, scene.single.present, strict=True)]
     assert own["true"].tolist() == pytest.approx(mine, abs=1e-6)
     assert own["first"].tolist() == pytest.approx(p.topk(3).values.mean(1).tolist(), abs=1e-6)

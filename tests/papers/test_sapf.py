@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from flipbook import datasets
-from flipbook.papers import sapf as paper
+from flipbook.papers.sapf import experiments as paper
 from flipbook.report import reported
 from tests.datasets import layouts
 

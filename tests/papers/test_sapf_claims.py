@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from flipbook.papers import sapf_claims as claim
+from flipbook.papers.sapf import claims as claim
 from flipbook.report import Claims
 
 

@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 import torch
 
-from flipbook.papers.masw_goals import Ranking
-from flipbook.papers.masw_settings import ALONE, GROWTH, TOGETHER
+from flipbook.papers.masw.goals import Ranking
+from flipbook.papers.masw.settings import ALONE, GROWTH, TOGETHER
 from flipbook.report.hard_constraints import hard_constraints
 from flipbook.report.label_bars import label_bars
 from flipbook.report.loops import TRACES, loops

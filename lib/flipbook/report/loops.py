@@ -38,7 +38,7 @@ def loops(traces: dict[str, Tensor], reached: dict[str, int | None], forms: pd.D
     reached : dict of str to int or None
         Step of success of "MASW" and "TkML".
     forms : DataFrame
-        From `masw_forms.lines`.
+        From `papers.masw.forms.lines`.
     """
     figure = plt.figure(figsize=(WIDTH * 1.45, 10), layout="constrained")
     top, middle, bottom = figure.subfigures(3, 1, height_ratios=(1.3, 3.2, 3))

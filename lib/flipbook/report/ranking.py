@@ -6,7 +6,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 
-from flipbook.papers.masw_goals import Ranking
+from flipbook.papers.masw.goals import Ranking
 from flipbook.report.figures import WIDTH, draw_image
 
 KINDS = {"own": (3, "Y, the image's labels"), "target": (2, "Y_t, the targets"), "other": (7, "other labels")}

@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from flipbook.papers.masw_settings import ALONE, GROWTH, TOGETHER
+from flipbook.papers.masw.settings import ALONE, GROWTH, TOGETHER
 from flipbook.report.figures import WIDTH
 from flipbook.report.run_paths import draw_paths
 
@@ -20,7 +20,7 @@ def settings(lines: pd.DataFrame, paths: dict[str, Tensor]) -> Figure:
     Parameters
     ----------
     lines : DataFrame
-        From `masw_settings.lines`.
+        From `papers.masw.settings.lines`.
     paths : dict of str to Tensor (n, T + 1)
         Thresholds by kind of image; the first of a kind is drawn thick. A kind may have none.
     """

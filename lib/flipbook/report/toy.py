@@ -8,7 +8,7 @@ import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from flipbook.papers.masw_toy import Fitted, region
+from flipbook.papers.masw.toy import Fitted, region
 from flipbook.report.figures import WIDTH
 
 MARKS = ("o", "^", "s")

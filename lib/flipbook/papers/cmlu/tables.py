@@ -9,7 +9,7 @@ import pandas as pd
 import seaborn as sns
 
 from flipbook import datasets, universal, victims
-from flipbook.papers.cmlu import LEARNERS, METHODS, SUMS, Panel, Scene, Size, laptop_options
+from flipbook.papers.cmlu.experiments import LEARNERS, METHODS, SUMS, Panel, Scene, Size, laptop_options
 from flipbook.universal import Pool
 
 
@@ -38,7 +38,7 @@ def leads(means: pd.DataFrame) -> pd.DataFrame:
     Parameters
     ----------
     means : DataFrame
-        With methods of `cmlu.clipped` among them.
+        With methods of `experiments.clipped` among them.
     """
     fr = means[means["size"] > 1].pivot(index=["dataset", "model", "size"], columns="method", values="fr")
     return pd.DataFrame(

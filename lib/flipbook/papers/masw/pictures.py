@@ -8,8 +8,9 @@ import torch
 from torch import Tensor
 
 from flipbook import experiment
-from flipbook.papers import masw, masw_claims
-from flipbook.papers.masw import Block, Scene
+from flipbook.papers.masw import claims as claim
+from flipbook.papers.masw import experiments as masw
+from flipbook.papers.masw.experiments import Block, Scene
 from flipbook.report import Claims
 from flipbook.report.figures import amplification
 from flipbook.report.sparse import signed
@@ -158,16 +159,16 @@ def claims(artefact: str, rows: pd.DataFrame, differs: int) -> Claims:
         largest = rows[rows["k"] == max(rows["k"])]
         for other in of.methods[:-1]:
             text = f"with k = 10 MASW succeeds more often than {other}"
-            masw_claims.more(out, largest, "MASW", other, "success", place, text)
+            claim.more(out, largest, "MASW", other, "success", place, text)
     if artefact == "figure-06":
         text = "on one image every attack succeeds"
         out.check(text, place, "found" if not differs else f"nearest differs in {differs} attacks", not differs)
-        masw_claims.not_below(out, rows, "MASW", "TkML", "lfr", place)
+        claim.not_below(out, rows, "MASW", "TkML", "lfr", place)
         return out
     what = "targets" if artefact == "figure-s03" else "first k labels"
     for other in of.methods[:-1]:
         text = f"MASW's {what} have a higher confidence than {other}'s"
-        masw_claims.more(out, rows, "MASW", other, "top", f"supplement, {place}", text)
+        claim.more(out, rows, "MASW", other, "top", f"supplement, {place}", text)
         text = f"MASW leaves the image's own labels a lower confidence than {other}"
-        masw_claims.more(out, rows, other, "MASW", "own", f"supplement, {place}", text)
+        claim.more(out, rows, other, "MASW", "own", f"supplement, {place}", text)
     return out

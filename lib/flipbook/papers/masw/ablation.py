@@ -12,8 +12,8 @@ import pandas as pd
 from scipy.stats import bootstrap
 
 from flipbook import experiment
-from flipbook.papers import masw
-from flipbook.papers.masw import Block, Scene
+from flipbook.papers.masw import experiments as masw
+from flipbook.papers.masw.experiments import Block, Scene
 
 IMAGES = 16
 CASES = {"": "UT", "best": "TB", "random": "TR", "worst": "TW"}  # as Figure 8 names them

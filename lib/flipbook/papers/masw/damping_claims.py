@@ -2,8 +2,8 @@
 
 import pandas as pd
 
-from flipbook.papers import masw_claims as claim
-from flipbook.papers.masw_damping import LAM1, curve
+from flipbook.papers.masw import claims as claim
+from flipbook.papers.masw.damping import LAM1, curve
 from flipbook.report import Claims
 
 

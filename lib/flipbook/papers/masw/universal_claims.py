@@ -10,9 +10,9 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from flipbook.papers.masw_claims import CLOSE, NAMES, RATIO, gap
-from flipbook.papers.masw_claims import FEW as FEW_IMAGES
-from flipbook.papers.masw_claims import FEWEST as FEWEST_IMAGES
+from flipbook.papers.masw.claims import CLOSE, NAMES, RATIO, gap
+from flipbook.papers.masw.claims import FEW as FEW_IMAGES
+from flipbook.papers.masw.claims import FEWEST as FEWEST_IMAGES
 from flipbook.report.claims import Claims
 
 MARGIN = 2.0  # percentage points
@@ -31,7 +31,7 @@ def ahead(
     ----------
     claims : Claims
     lines : DataFrame
-        From `masw_universal.summarise`.
+        From `universals.summarise`.
     mine, theirs, measure : str
     place, text : str
         Where the paper says so, and what, if it is not that one is higher.
@@ -161,7 +161,7 @@ def gains(claims: Claims, table: pd.DataFrame, start: int, end: int, text: str, 
     ----------
     claims : Claims
     table : DataFrame
-        From `masw_patience.patience`.
+        From `patience.patience`.
     start, end : int
         Values of E.
     text, place : str

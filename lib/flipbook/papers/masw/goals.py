@@ -7,8 +7,8 @@ from torch import Tensor
 
 from flipbook import experiment
 from flipbook.goals import Goal
-from flipbook.papers import masw
-from flipbook.papers.masw_hard import logits_of, with_labels
+from flipbook.papers.masw import experiments as masw
+from flipbook.papers.masw.hard import logits_of, with_labels
 
 
 @dataclass(frozen=True, eq=False)

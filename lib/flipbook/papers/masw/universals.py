@@ -13,7 +13,8 @@ import torch
 from flipbook import datasets, fingerprint, ranked, universal
 from flipbook.checks import check_choice
 from flipbook.kept import kept
-from flipbook.papers import masw, masw_tables
+from flipbook.papers.masw import experiments as masw
+from flipbook.papers.masw import tables
 from flipbook.protocol import Selection
 from flipbook.report import Table, beside
 from flipbook.universal import TopKUniversal
@@ -265,7 +266,7 @@ def in_masws(lines: pd.DataFrame, cost: str) -> pd.DataFrame:
 
 def cost_table(ours: pd.DataFrame, caption: str = "") -> Table:
     """Table S.XII: hours as printed, what they are in those of MASW, and the same for our passes (`costs`)."""
-    printed = masw_tables.printed("table-s12")
+    printed = tables.printed("table-s12")
     printed = in_masws(printed.assign(k=printed["k"].astype(int)), "time_h")
     printed = printed[printed["k"].isin(ours["k"]) & printed["dataset"].isin(ours["dataset"])]
     printed[TIMES] = [f"{value:.2f}" for value in printed[TIMES]]

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from flipbook import experiment
 from flipbook.experiment import Trial
-from flipbook.papers import masw
+from flipbook.papers.masw import experiments as masw
 from flipbook.report import Claims
 
 _LETTER = {"form": "printed", "reference": "k+1", "normalise": False}

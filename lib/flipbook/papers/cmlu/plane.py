@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from flipbook.metrics import ssim
-from flipbook.papers.cmlu import Scene, learn
+from flipbook.papers.cmlu.experiments import Scene, learn
 from flipbook.universal import projections
 from flipbook.universal.plane import Plane, plane
 from flipbook.universal.pool import named

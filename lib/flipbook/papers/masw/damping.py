@@ -3,8 +3,8 @@
 import pandas as pd
 
 from flipbook.experiment import Trial
-from flipbook.papers import masw
-from flipbook.papers.masw import Block, Scene
+from flipbook.papers.masw import experiments as masw
+from flipbook.papers.masw.experiments import Block, Scene
 
 BLOCK: Block = ("worst", 10)
 IMAGES = 12  # those of the tables

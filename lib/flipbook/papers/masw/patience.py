@@ -6,7 +6,7 @@ from dataclasses import replace
 import pandas as pd
 
 from flipbook import fingerprint, universal
-from flipbook.papers import masw_universal
+from flipbook.papers.masw import universals
 from flipbook.store import Store
 from flipbook.universal import TopKUniversal
 from flipbook.universal.inner import inner_attack
@@ -15,7 +15,7 @@ from flipbook.universal.stopping import Patience, chosen
 PATIENCES = (1, 2, 5, 10, 20, 30, 40, 50, 60)
 
 
-def patience(scene: masw_universal.Scene, k: int = 3, seeds: Sequence[int] = (0, 1), passes: int = 4) -> pd.DataFrame:
+def patience(scene: universals.Scene, k: int = 3, seeds: Sequence[int] = (0, 1), passes: int = 4) -> pd.DataFrame:
     """What less patience gives, from one long search of MASW a seed that is evaluated after every mini-batch.
 
     Parameters
@@ -39,7 +39,7 @@ def patience(scene: masw_universal.Scene, k: int = 3, seeds: Sequence[int] = (0,
     attack = inner_attack("masw", scene.size.iterations, learning_rate=scene.size.learning_rate)
     device = next(model.parameters()).device
     functions = [fingerprint.of_function(f) for f in (universal.universal_top_k, universal.evaluate_top_k)]
-    of = [functions, attack, settings, k, images, present, *masw_universal.tested(scene.single), PATIENCES]
+    of = [functions, attack, settings, k, images, present, *universals.tested(scene.single), PATIENCES]
     key = {"patience": fingerprint.digest(*of, fingerprint.of_model(model), str(device.type))}
     shelf = Store.of("universal-patience", key)
     for seed in seeds:
@@ -54,12 +54,10 @@ def patience(scene: masw_universal.Scene, k: int = 3, seeds: Sequence[int] = (0,
     return known[known["seed"].isin(seeds)].sort_values(["seed", "E"]).reset_index(drop=True)
 
 
-def _kept(scene: masw_universal.Scene, learnt: TopKUniversal, E: int) -> dict:
+def _kept(scene: universals.Scene, learnt: TopKUniversal, E: int) -> dict:
     """What patience E would have kept of a longer search."""
     place = chosen(Patience(E), learnt.trace)
-    found = masw_universal.measured(
-        scene, replace(learnt, perturbation=learnt.history[place : place + 1], history=None)
-    )
+    found = universals.measured(scene, replace(learnt, perturbation=learnt.history[place : place + 1], history=None))
     train = {f"train_{name}": 100 * learnt.trace[name][place] for name in ("asr", "lfr")}
     test = {name: 100 * found[name].mean() for name in ("asr", "lfr")}
     return {"E": E, "batches": learnt.trace["batches"][place]} | test | train

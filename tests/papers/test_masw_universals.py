@@ -4,9 +4,9 @@ import pytest
 import torch
 
 from flipbook import paths
-from flipbook.papers import masw
-from flipbook.papers import masw_tables as tables
-from flipbook.papers import masw_universal as paper
+from flipbook.papers.masw import experiments as masw
+from flipbook.papers.masw import tables
+from flipbook.papers.masw import universals as paper
 
 
 @pytest.fixture(scope="module")

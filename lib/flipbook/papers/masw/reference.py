@@ -13,7 +13,7 @@ from torch import Tensor, cat, nan
 from flipbook.attacks._ball import Plain, descend
 from flipbook.attacks._self_paced import Pace, SelfPaced
 from flipbook.attacks.tkml import targeted_hinges
-from flipbook.papers.masw import Block, Scene
+from flipbook.papers.masw.experiments import Block, Scene
 from flipbook.top_k import TopKEquals
 
 

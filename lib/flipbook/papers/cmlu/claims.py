@@ -10,7 +10,7 @@ from itertools import pairwise
 
 import pandas as pd
 
-from flipbook.papers.cmlu_tables import shown
+from flipbook.papers.cmlu.tables import shown
 from flipbook.report.claims import Claims
 from flipbook.report.numbers import written
 

@@ -11,7 +11,7 @@ from flipbook import experiment
 from flipbook.attacks.ml_cw_descent import hinges
 from flipbook.experiment import Trial
 from flipbook.goals import HideLabels
-from flipbook.papers import masw
+from flipbook.papers.masw import experiments as masw
 from flipbook.report import Claims
 from flipbook.top_k import TopKEquals
 

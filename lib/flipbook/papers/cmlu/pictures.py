@@ -7,13 +7,13 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from flipbook.papers.cmlu import METHODS, SUMS, Scene
-from flipbook.papers.cmlu_claims import IMAGES, SETS
-from flipbook.papers.cmlu_costs import cumulated
-from flipbook.papers.cmlu_tables import colours, shown
+from flipbook.papers.cmlu.claims import IMAGES, SETS
+from flipbook.papers.cmlu.costs import cumulated
+from flipbook.papers.cmlu.experiments import METHODS, SUMS, Scene
+from flipbook.papers.cmlu.tables import colours, shown
 from flipbook.report.figures import WIDTH
 
-CUT = ", clip"  # how `cmlu.clipped` ends the names of its methods
+CUT = ", clip"  # how `experiments.clipped` ends the names of its methods
 
 
 def rates_by_size(means: pd.DataFrame, scenes: Sequence[Scene]) -> Figure:
@@ -22,7 +22,7 @@ def rates_by_size(means: pd.DataFrame, scenes: Sequence[Scene]) -> Figure:
     Parameters
     ----------
     means : DataFrame
-        Of `cmlu_tables.means`, methods of `cmlu.clipped` among them.
+        Of `tables.means`, methods of `experiments.clipped` among them.
     scenes : sequence of Scene
     """
     size = (2.75 * len(scenes) + 1.2, 6.4)
@@ -57,7 +57,7 @@ def many_targets(means: pd.DataFrame, printed: pd.DataFrame, scene: Scene) -> Fi
     Parameters
     ----------
     means : DataFrame
-        Of `cmlu_tables.means`, methods of `cmlu.clipped` among them.
+        Of `tables.means`, methods of `experiments.clipped` among them.
     printed : DataFrame
         Rows of Table 2.
     scene : Scene
@@ -98,7 +98,7 @@ def costs(rows: pd.DataFrame, growth: pd.DataFrame, scene: Scene) -> Figure:
     rows : DataFrame
         Of `cmlu.rates` on this scene.
     growth : DataFrame
-        Of `cmlu_costs.growth`.
+        Of `costs.growth`.
     scene : Scene
     """
     figure, (left, right) = plt.subplots(1, 2, figsize=(WIDTH * 1.3, 3.8), layout="constrained", width_ratios=(1.2, 1))

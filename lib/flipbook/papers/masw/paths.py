@@ -8,7 +8,7 @@ from torch import Tensor
 
 from flipbook import experiment
 from flipbook.experiment import Trial
-from flipbook.papers import masw
+from flipbook.papers.masw import experiments as masw
 from flipbook.report import Table, beside, reported
 
 BURN_IN = 30  # iterations before which a run may go up and down

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from flipbook import experiment
-from flipbook.papers import masw
+from flipbook.papers.masw import experiments as masw
 
 _EQUAL = {"weights": "none"}
 VARIANTS = {  # shown: method, options, part of the panel's learning rate

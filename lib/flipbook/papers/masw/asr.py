@@ -8,7 +8,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from flipbook.papers import masw
+from flipbook.papers.masw import experiments as masw
 from flipbook.top_k import top_k
 
 METHODS = ("FGSM", "PGD", "ML-C&W", "TkML", "MASW")

@@ -2,7 +2,7 @@
 
 A table is a set of blocks, (case, k): case "" is untargeted, and "best", "random" and "worst" are targeted. Every block
 of a panel attacks the same images, and what is run for one table is found again by the others: S.IX to S.XI are made
-from the runs of Tables I and III to V. `masw_universal` has the attacks with one perturbation for all images.
+from the runs of Tables I and III to V. `universals` has the attacks with one perturbation for all images.
 """
 
 import inspect
@@ -19,7 +19,7 @@ from flipbook import attacks, datasets, experiment, generative, ranked, victims
 from flipbook.attacks.tkalc import correlations
 from flipbook.checks import check_choice
 from flipbook.experiment import Trial
-from flipbook.papers import masw_generators
+from flipbook.papers.masw import generators
 from flipbook.top_k import TopKEquals, TopKExcludes
 
 SMALL, LARGE = ("VOC 2012", "COCO 2014"), ("NUS-WIDE", "Open Images")
@@ -260,8 +260,8 @@ def trial(scene: Scene, method: str, block: Block, shown: str = "", hide: bool |
     hyper |= _AS_COMPARED.get(method, {})
     if method == "TkALC":
         hyper["correlation"] = scene.correlation
-    if method in masw_generators.METHODS:
-        hyper["generator"] = masw_generators.trained(method, scene.model, panel.data, scene.seed)
+    if method in generators.METHODS:
+        hyper["generator"] = generators.trained(method, scene.model, panel.data, scene.seed)
     goal = scene.goal(block, method in _HIDES if hide is None else hide)
     return Trial(shown or method, "", attack, hyper | options, goal=goal)
 

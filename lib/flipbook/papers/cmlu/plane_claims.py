@@ -1,13 +1,13 @@
 """The claims of the CMLU paper on vectors themselves and on sums of two: Figures 1, 2, 4 and 5.
 
-Pairs of labels are compared as `cmlu_claims` compares target sets: a verdict needs as many pairs and images, and the
+Pairs of labels are compared as `claims` compares target sets: a verdict needs as many pairs and images, and the
 same margin.
 """
 
 import pandas as pd
 from torch import Tensor
 
-from flipbook.papers.cmlu_claims import CLOSE, IMAGES, MARGIN, SETS, above, enough, not_below
+from flipbook.papers.cmlu.claims import CLOSE, IMAGES, MARGIN, SETS, above, enough, not_below
 from flipbook.report.claims import Claims
 
 
@@ -43,7 +43,7 @@ def region(claims: Claims, points: pd.DataFrame, place: str) -> None:
     Parameters
     ----------
     points : DataFrame
-        Of `cmlu_plane.in_the_ball` for both kinds of vectors, with the column method: "Or-S" or "CMLU_beta".
+        Of `plane.in_the_ball` for both kinds of vectors, with the column method: "Or-S" or "CMLU_beta".
     """
     mine, theirs = (points[points["method"] == method].set_index("omega") for method in ("CMLU_beta", "Or-S"))
     best, text = mine["best"] - theirs["best"], "the best point in the ball hides both labels on more images for CMLU-β"
@@ -67,7 +67,7 @@ def adds(claims: Claims, gains: pd.Series, images: int, place: str) -> None:
     Parameters
     ----------
     gains : Series
-        Of `cmlu_plane.gains`, in points.
+        Of `plane.gains`, in points.
     images : int
         Behind them.
     """

@@ -5,12 +5,12 @@ from collections.abc import Sequence
 import pandas as pd
 import torch
 
-from flipbook.papers import masw_universal
+from flipbook.papers.masw import universals
 from flipbook.top_k import TopKExcludes, top_k
 
 
 def fooled_by_all(
-    scene: masw_universal.Scene, methods: Sequence[str], k: int, skip: int, count: int, **options
+    scene: universals.Scene, methods: Sequence[str], k: int, skip: int, count: int, **options
 ) -> list[int]:
     """Places of the first test images with two labels or more that every one of these perturbations fools.
 
@@ -21,25 +21,25 @@ def fooled_by_all(
     k, skip, count : int
         `skip` such images are left to another figure. Where too few are fooled by all, those fooled by most follow.
     options
-        For `masw_universal.learn`.
+        For `universals.learn`.
     """
-    images, present = masw_universal.tested(scene.single)
+    images, present = universals.tested(scene.single)
     goal = TopKExcludes(present, k)
     with torch.no_grad():
-        logits = [scene.single.model(masw_universal.learn(scene, name, k, **options).apply(images)) for name in methods]
+        logits = [scene.single.model(universals.learn(scene, name, k, **options).apply(images)) for name in methods]
     fooled = torch.stack([goal.reached(each) for each in logits]).sum(dim=0)
     order = fooled.masked_fill(present.sum(dim=1) < 2, -1).argsort(descending=True, stable=True)
     return order[skip : skip + count].tolist()
 
 
-def first_labels(scene: masw_universal.Scene, logits: torch.Tensor, present: torch.Tensor, k: int) -> str:
+def first_labels(scene: universals.Scene, logits: torch.Tensor, present: torch.Tensor, k: int) -> str:
     """The k labels with the largest logits (C,), a line each with their probability; true labels have a star."""
     names, order = scene.single.data.labels, top_k(logits[None], k)[0].nonzero().flatten().tolist()
     order = sorted(order, key=lambda j: -logits[j])
     return "\n".join(f"{names[j]}{' *' * bool(present[j])} {logits[j].sigmoid():.2f}" for j in order)
 
 
-def confidences(scene: masw_universal.Scene, methods: Sequence[str], k: int, **options) -> pd.DataFrame:
+def confidences(scene: universals.Scene, methods: Sequence[str], k: int, **options) -> pd.DataFrame:
     """Mean probabilities on the test images under each method's perturbation.
 
     Returns
@@ -48,10 +48,10 @@ def confidences(scene: masw_universal.Scene, methods: Sequence[str], k: int, **o
         A row a method and test image: dataset, case, k, method, image, success (complete), true (mean probability of
         the labels in Y), first (of the first k), l2 (of z).
     """
-    images, present = masw_universal.tested(scene.single)
+    images, present = universals.tested(scene.single)
     parts = []
     for name in methods:
-        learnt = masw_universal.learn(scene, name, k, **options)
+        learnt = universals.learn(scene, name, k, **options)
         with torch.no_grad():
             logits = scene.single.model(learnt.apply(images))
         p = logits.sigmoid().double()

@@ -7,7 +7,7 @@ from itertools import combinations
 import pandas as pd
 
 from flipbook import universal
-from flipbook.papers.cmlu import METHODS, PER_SET, Scene, learn, passes
+from flipbook.papers.cmlu.experiments import METHODS, PER_SET, Scene, learn, passes
 from flipbook.universal import Pool
 
 

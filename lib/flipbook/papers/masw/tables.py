@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from flipbook.papers import masw
+from flipbook.papers.masw import experiments as masw
 from flipbook.report import Table, beside, reported
 
 # Artefact: the two versions that are one table here, its data sets, its cases

@@ -9,8 +9,8 @@ from torch import Tensor
 
 from flipbook import experiment
 from flipbook.experiment import Trial
-from flipbook.papers import masw
-from flipbook.papers.masw_claims import FEW, FEWEST
+from flipbook.papers.masw import experiments as masw
+from flipbook.papers.masw.claims import FEW, FEWEST
 from flipbook.report import Claims
 
 LAMBDAS = (0.1, 0.3, 0.5, 0.7, 0.9)

@@ -3,8 +3,8 @@
 import numpy as np
 import pandas as pd
 
-from flipbook.papers import masw_claims as claim
-from flipbook.papers.masw_ablation import SHORT, TABLES, TIGHT
+from flipbook.papers.masw import claims as claim
+from flipbook.papers.masw.ablation import SHORT, TABLES, TIGHT
 from flipbook.report import Claims
 
 _MEASURES = ("success", "lfr")

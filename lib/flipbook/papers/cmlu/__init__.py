@@ -1,0 +1,1 @@
+"""CMLU (Mahmood, Elhamifar, CVPR 2025): `experiments` trains and tries all methods."""

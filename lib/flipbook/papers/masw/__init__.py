@@ -1,0 +1,1 @@
+"""MASW (Su, Wu, Zhu): `experiments` attacks single images, `universals` all at once."""
