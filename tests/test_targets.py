@@ -44,58 +44,21 @@ def test_more_sets_than_wanted_are_drawn_from_the_seed():
     assert targets.draw([Pool(on, 10)], 2, 7, seed=1) != drawn
 
 
-def test_only_allowed_labels_are_attacked():
-    drawn = targets.draw([Pool(predictions(), 10)], 2, 1000, labels=[1, 4, 6])
-    assert drawn.sets == [(1, 4), (1, 6), (4, 6)]
-
-
-def test_too_many_sets_are_grown_label_by_label():
+def test_too_many_sets_are_grown_label_by_label(monkeypatch):
+    monkeypatch.setattr(targets, "LIMIT", 1000)
     on = predictions(60, 40, share=0.9)
-    drawn = targets.draw([Pool(on, 10)], 8, 25, limit=1000)
+    drawn = targets.draw([Pool(on, 10)], 8, 25)
     assert drawn.eligible is None
     assert len(set(drawn.sets)) == len(drawn) == 25
     assert all(len(set(c)) == 8 and support(on, c) >= 10 for c in drawn.sets)
-    assert drawn == targets.draw([Pool(on, 10)], 8, 25, limit=1000)
+    assert drawn == targets.draw([Pool(on, 10)], 8, 25)
 
 
-def test_no_set_is_eligible_where_no_image_has_enough_labels():
+def test_no_set_is_eligible_where_no_image_has_enough_labels(monkeypatch):
     on = torch.eye(6, dtype=torch.bool).repeat(20, 1)
     assert targets.draw([Pool(on, 10)], 2, 5).sets == []
-    assert targets.draw([Pool(on, 10)], 2, 5, limit=1) == targets.TargetSets([], None)
-
-
-def test_disjoint_sets_take_half_of_their_labels_from_the_leaves():
-    on = predictions(400, 20, seed=3, share=0.7)
-    leaves = torch.arange(20) < 12
-    drawn = targets.draw_disjoint(on, leaves, 3, 4, at_least=50)
-    used = [label for columns in drawn.sets for label in columns]
-    assert len(drawn) == 4
-    assert len(used) == len(set(used))
-    for columns in drawn.sets:
-        assert sum(int(leaves[c]) for c in columns) == 2
-        rich = on[on[:, list(columns)].all(1)].sum(1) > 3
-        assert int(rich.sum()) > 50
-    assert drawn == targets.draw_disjoint(on, leaves, 3, 4, at_least=50)
-
-
-def test_disjoint_sets_end_when_the_labels_do():
-    on = torch.ones(60, 5, dtype=torch.bool)
-    drawn = targets.draw_disjoint(on, torch.tensor([1, 1, 1, 0, 0]) > 0, 2, 10, at_least=50)
-    assert len(drawn) == 2
-    assert (
-        targets.draw_disjoint(on, torch.tensor([1, 1, 1, 0, 0]) > 0, 5, 10, at_least=50).sets == []
-    )  # no further label
-
-
-def test_attackable_labels_are_frequent_in_training_and_present_in_the_test_set():
-    train = torch.zeros(100, 5, dtype=torch.bool)
-    for column, often in enumerate((90, 10, 50, 70, 50)):
-        train[:often, column] = True
-    test = torch.ones(30, 5, dtype=torch.bool)
-    test[:, 0] = False
-    pools = [Pool(train, 20), Pool(test, 20)]
-    assert targets.attackable(pools, 2) == [2, 3]  # 0 is not in the test set, 2 comes before 4
-    assert targets.attackable(pools, 9) == [2, 3, 4]
+    monkeypatch.setattr(targets, "LIMIT", 1)
+    assert targets.draw([Pool(on, 10)], 2, 5) == targets.TargetSets([], None)
 
 
 def test_pairs_are_the_first_images_that_hold_a_set():
@@ -119,6 +82,6 @@ def test_wrong_numbers_and_pools_are_refused():
     with pytest.raises(ValueError, match="pools is 0"):
         targets.draw([], 1, 5)
     with pytest.raises(ValueError, match="at_least is 0"):
-        targets.attackable([Pool(on, 0)], 5)
+        targets.draw([Pool(on, 0)], 1, 5)
     with pytest.raises(ValueError, match=r"predictions: shape \(200, 4\), must be \(images, labels\)"):
         targets.draw([Pool(on, 10), Pool(on[:, :4], 10)], 1, 5)

@@ -59,11 +59,25 @@ def violations(graph: KnowledgeGraph, predictions: Tensor) -> Tensor:
 
     Parameters
     ----------
+    graph : KnowledgeGraph
+        On the predictions' device.
     predictions : Tensor (B, C)
 
     Returns
     -------
     Tensor (B, C) of bool
+
+    Raises
+    ------
+    ValueError
+        For other numbers of columns than the graph has labels, logits in place of predictions, and predictions on
+        another device than the graph's.
+
+    Notes
+    -----
+    Source: GMLA's semantic consistency, which the supplement uses without a definition: this is what the authors'
+    program tests. With one parent a label, both conditions together equal its recursion. A label that is off never
+    violates.
     """
     on = _vectors(graph, predictions, "predictions")
     child_on = on.to(graph.kid) @ graph.kid.T > 0
@@ -72,7 +86,27 @@ def violations(graph: KnowledgeGraph, predictions: Tensor) -> Tensor:
 
 
 def consistent_at(graph: KnowledgeGraph, predictions: Tensor) -> Tensor:
-    """Whether each label is locally consistent: no violation there, above or beneath, (B, C) of bool."""
+    """Whether each label is locally consistent: no violation there, above or beneath.
+
+    Parameters
+    ----------
+    graph : KnowledgeGraph
+        On the predictions' device.
+    predictions : Tensor (B, C)
+
+    Returns
+    -------
+    Tensor (B, C) of bool
+
+    Raises
+    ------
+    ValueError
+        As `violations`.
+
+    Notes
+    -----
+    Source: local consistency at k of the GMLA authors' program: no violation in subtree(k) ∪ ancestors(k), both with k.
+    """
     wrong = violations(graph, predictions).to(graph.anc)
     return (wrong @ graph.anc + wrong @ graph.anc.T) == 0
 
@@ -82,19 +116,52 @@ def locally_consistent(graph: KnowledgeGraph, predictions: Tensor, nodes: Tensor
 
     Parameters
     ----------
+    graph : KnowledgeGraph
+        On the predictions' device.
     predictions : Tensor (B, C)
     nodes : Tensor (B, C), or (C,) for the same labels everywhere
 
     Returns
     -------
     Tensor (B,) of bool
+
+    Raises
+    ------
+    ValueError
+        As `violations`, for predictions and nodes.
+    RuntimeError
+        For nodes of another shape.
+
+    Notes
+    -----
+    Source: FR_S of the GMLA authors' program asks for this at the labels of Ω.
     """
     at = consistent_at(graph, predictions)
     return (at | ~_vectors(graph, nodes.expand_as(at), "nodes")).all(1)
 
 
 def globally_consistent(graph: KnowledgeGraph, predictions: Tensor) -> Tensor:
-    """Whether a label vector holds no violation at all, (B,) of bool."""
+    """Whether a label vector holds no violation at all.
+
+    Parameters
+    ----------
+    graph : KnowledgeGraph
+        On the predictions' device.
+    predictions : Tensor (B, C)
+
+    Returns
+    -------
+    Tensor (B,) of bool
+
+    Raises
+    ------
+    ValueError
+        As `violations`.
+
+    Notes
+    -----
+    Source: the GMLA authors' program, which attacks images whose clean predictions are globally consistent.
+    """
     return ~violations(graph, predictions).any(1)
 
 

@@ -88,6 +88,32 @@ def test_projection_is_orthogonal_to_the_kept_gradient():
     assert ((D.flatten(1) * ν).sum(1) > 0).all()  # still attacks
 
 
+@pytest.mark.parametrize("tau", [-0.85, 1.0])
+def test_projected_steps_on_an_affine_model_leave_the_kept_loss_where_it_is(tau):
+    """Three steps along P ν, ν = sgn(u₁): each orthogonal to the kept gradient, which weighs rows 1 to 3 of W by σ."""
+    model, x, step = Seen(random_affine(4)), mid_grey(1), 0.002
+    W = model.model.W
+    W[1], W[2:] = W[0] + 0.3 * W[1], 0.2 * W[2:]  # what keeps label 1 keeps label 0 too, which the attack takes away
+    model.model.b = torch.tensor([0.9, 1.0, -0.7, 1.2]) - W @ x.flatten()
+    hidden = (torch.arange(4) == 0)[None]
+    result = gmla(model, x, HideLabels(hidden), bound=0.1, tau=tau, step=step, max_iterations=20, trace=True)
+    assert (result.trace["projected"][0, :3] == 1).all()
+    x0, kept, y = x, torch.arange(4) > 0, torch.tensor([-1.0, 1.0, -1.0, 1.0]).double()
+    for i in range(3):
+        x1, x2 = model.path[i], model.path[i + 1]
+        a = 1.0 if i == 0 else 0.75  # x₂ = x₁ + a s D + (1 - a) (x₁ - x₀)
+        D = ((x2 - x1 - (1 - a) * (x1 - x0)) / (a * step)).flatten()
+        g1, g2 = (((y * torch.sigmoid(-y * (W @ x1.flatten() + model.model.b)))[T] @ W[T]) for T in (~kept, kept))
+        u2 = g2 / g2.norm()
+        ν = g1.sign()
+        P = ν - (ν @ u2) * u2
+        torch.testing.assert_close(D, P / P.abs().max(), atol=1e-7, rtol=0)
+        assert abs(D @ u2) < 1e-7 < D @ ν
+        assert abs(ν @ u2) > 1  # without the projection it would be far from orthogonal
+        torch.testing.assert_close(result.trace["rho"][0, i], g1 @ u2 / g1.norm(), atol=1e-7, rtol=0)
+        x0 = x1
+
+
 def test_limits_of_tau():
     """τ = -1 adds the directions even where they all but cancel, τ = 1 always projects, between it is per image."""
     opposed, aligned = gradients_with_cosine(-0.999), gradients_with_cosine(0.999)

@@ -191,23 +191,35 @@ def test_linear(beta, oracle, expected):
 
 
 @pytest.mark.parametrize(
-    ("one", "twenty", "expected"),
+    ("nag", "expected"),
     [
-        ([97, 98, 96, 97], [95, 96, 94, 95], True),
-        ([97, 98, 96, 97], [70, 60, 80, 75], False),
-        ([97, 98, 96, 97], [100, 80, 95, 85], None),  # too uneven
-        ([97, 98, 96], [95, 96, 94], None),  # too few sets
+        ([52.0, 48, 50, 51], True),
+        ([80.0, 82, 78, 81], False),
+        ([60.0, 61, 59, 60], None),  # at the edge
+        ([90.0, 10, 80, 20], None),  # too uneven
+        ([50.0] * 3, None),  # too few sets
     ],
 )
-def test_keeps(one, twenty, expected):
-    table = pd.concat([rows(1, Oracle=one), rows(20, Oracle=twenty)])
-    assert verdict(cmlu_claims.keeps, table, "Oracle", "here") is expected
+def test_alike_and_drops_to(nag, expected):
+    table = rows(NAG=nag, CMLU_alpha=[50.0] * len(nag))
+    assert verdict(cmlu_claims.alike, table, "NAG", "CMLU_alpha", 2, "here") is expected
+    assert verdict(cmlu_claims.drops_to, table, "NAG", 50, 2, "here") is expected
 
 
-def test_keeps_speaks_of_the_largest_size_that_can_be_judged():
-    table = pd.concat([rows(1, NAG=[90.0] * 4), rows(15, NAG=[85.0] * 4), rows(20, NAG=[0.0] * 2)])
-    claims = Claims()
-    cmlu_claims.keeps(claims, table, "NAG", "here", points=6)
-    assert [(claim.text, claim.holds) for claim in claims] == [
-        ("NAG hides 15 labels as often as one, or 6 points less", True)
-    ]
+@pytest.mark.parametrize(("last", "expected"), [(40.0, True), (95.0, False), (89.0, None)])
+def test_falls(last, expected):
+    table = pd.concat([rows(1, NAG=[90.0] * 4), rows(2, NAG=[last] * 4), rows(3, NAG=[0.0] * 2)])
+    assert verdict(cmlu_claims.falls, table, "NAG", "here") is expected
+
+
+@pytest.mark.parametrize(("sga", "expected"), [(5.0, True), (60.0, False), (39.0, None)])
+def test_worst_speaks_of_the_largest_size_that_can_be_judged(sga, expected):
+    rest = dict.fromkeys(("Oracle", "NAG", "CMLU_alpha", "CMLU_beta"), [40.0] * 4)
+    table = pd.concat(
+        [
+            rows(1, **dict.fromkeys(("Or_S", "Or_C", "SGA"), [99.0] * 4), **rest),
+            rows(3, Or_S=[0.0] * 4, Or_C=[1.0] * 4, SGA=[sga] * 4, **rest),
+            rows(5, images=1, **dict.fromkeys(("Or_S", "Or_C", "SGA"), [99.0] * 4), **rest),
+        ]
+    )
+    assert verdict(cmlu_claims.worst, table, ("Or-S", "Or-C", "SGA"), "here") is expected

@@ -86,3 +86,31 @@ def test_region_needs_pairs_and_images():
 )
 def test_adds(gains, images, expected):
     assert verdict(plane_claims.adds, pd.Series(gains, dtype=float), images, "here") is expected
+
+
+@pytest.mark.parametrize(
+    ("both", "own", "other", "expected"),
+    [
+        ([80.0, 75, 70, 78], 97.0, 5.0, (True, True, True)),
+        ([20.0, 25, 30, 22], 60.0, 60.0, (False, False, False)),
+        ([90.0, 10, 80, 30], 91.0, 24.0, (None, None, None)),
+    ],
+)
+def test_what_two_vectors_hide(both, own, other, expected):
+    lines = []
+    for k, share in enumerate(both):
+        for name, off in (("first", (own, other)), ("second", (other, own)), ("sum", (share, share))):
+            line = {"method": "CMLU_beta", "omega": (k, 9), "perturbation": name, "images": 40, "both": share}
+            lines.append(line | {"off 1": off[0], "off 2": off[1]})
+    claims = Claims()
+    plane_claims.hides(claims, pd.DataFrame(lines), "here")
+    plane_claims.one_label_each(claims, pd.DataFrame(lines), "here")
+    assert tuple(claim.holds for claim in claims) == expected
+
+
+@pytest.mark.parametrize(("with_term", "expected"), [(0.05, True), (0.2, False), (0.139, None)])
+def test_orthogonality_helps_only_beyond_its_margin(with_term, expected):
+    claims = Claims()
+    plane_claims.orthogonality_helps(claims, with_term, 0.141, "here")
+    (claim,) = claims
+    assert claim.holds is expected

@@ -24,6 +24,15 @@ def verdict(function, *arguments, **options):
     return made.holds
 
 
+def why(function, *arguments, **options):
+    """The reason for no verdict."""
+    claims = Claims()
+    function(claims, *arguments, **options)
+    (made,) = claims
+    assert made.holds is None
+    return made.reason
+
+
 HIGH, LOW = [0.9, 1.0, 0.8, 1.0, 0.9, 1.0], [0.1, 0.2, 0.1, 0.0, 0.2, 0.1]
 
 
@@ -31,7 +40,7 @@ def test_differences_are_of_shared_images_of_each_target_set():
     of = pd.concat([rows(A=HIGH, B=LOW[:4]), rows("y", A=LOW, B=HIGH)])
     lines = claim.differences(of, "A", "B", "fr_s", ["cell"])
     assert lines["sets"].tolist() == [4, 6]
-    assert lines["difference"].tolist() == pytest.approx([82.5, -900 * 49 / 540])
+    assert lines["value"].tolist() == pytest.approx([82.5, -900 * 49 / 540])
     assert (lines["error"] > 0).all()
 
 
@@ -49,19 +58,86 @@ def test_more_everywhere(parts, expected):
     assert verdict(claim.more, pd.concat(parts), "A", "B", "fr_s", "here", ["cell"]) == expected
 
 
-def test_not_less_has_slack():
-    a = [value - 0.01 for value in HIGH]
-    assert verdict(claim.not_less, rows(A=a, B=HIGH), "A", "B", "fr_s", "here", ["cell"])
-    a = [value - 0.03 for value in HIGH]
-    assert not verdict(claim.not_less, rows(A=a, B=HIGH), "A", "B", "fr_s", "here", ["cell"])
+@pytest.mark.parametrize(
+    ("a", "b", "expected"),
+    [
+        ([value - 0.01 for value in HIGH], HIGH, True),
+        ([value - 0.03 for value in HIGH], HIGH, False),
+        ([0.0, 0.9] * 3, [0.9, 0.1] * 3, None),  # below, but within two standard errors
+        (HIGH[:5], LOW[:5], None),
+    ],
+)
+def test_not_less_has_slack_and_error(a, b, expected):
+    assert verdict(claim.not_less, rows(A=a, B=b), "A", "B", "fr_s", "here", ["cell"]) is expected
+
+
+@pytest.mark.parametrize("level", [0.0, 1.0])
+def test_nothing_is_below_where_both_are_saturated(level):
+    of = pd.concat([rows(A=HIGH, B=LOW), rows("y", A=[level] * 6, B=[level] * 6)])
+    assert why(claim.not_less, of, "A", "B", "fr_s", "here", ["cell"]) == claim.SATURATED
+    against = pd.concat([of, rows("z", A=LOW, B=HIGH)])
+    assert verdict(claim.not_less, against, "A", "B", "fr_s", "here", ["cell"]) is False
 
 
 @pytest.mark.parametrize(
-    ("rates", "expected"), [([0.1] * 5 + [0.0], True), ([0.5] * 5 + [0.4], False), ([0, 0, 0, 0, 1, 0], None)]
+    ("parts", "expected"),
+    [
+        ([[0.1] * 5 + [0.0], [0.1] * 6], True),
+        ([[0.1] * 6, [0.5] * 5 + [0.4]], False),  # one cell is enough
+        ([[0.1] * 6, [0, 0, 0, 0, 1, 0]], None),
+        ([[0, 1] * 3, [0, 1] * 3, [1, 0] * 3], False),  # each may be chance, all cannot
+        ([[0.1] * 5, [0.1] * 5], None),  # too few target sets
+    ],
 )
-def test_rarely_pools_all_cells(rates, expected):
-    of = pd.concat([rows(measure="fr_n", A=rates), rows("y", measure="fr_n", A=rates)])
-    assert verdict(claim.rarely, of, "A", 16, "here", ["cell"]) == expected
+def test_rarely_is_judged_in_every_cell(parts, expected):
+    of = pd.concat([rows(name, "fr_n", A=rates) for name, rates in zip("xyz", parts, strict=False)])
+    assert verdict(claim.rarely, of, "A", 16, "here", ["cell"]) is expected
+
+
+def test_rarely_shows_the_worst_cell_first():
+    of = pd.concat([rows("x", "fr_n", A=[0.1] * 6), rows("y", "fr_n", A=[0.5] * 6)])
+    claims = Claims()
+    claim.rarely(claims, of, "A", 16, "here", ["cell"])
+    assert [made.ours for made in claims] == ["y 50 ± 0; x 10 ± 0; all together 30 ± 12"]
+
+
+def test_a_ratio_is_that_of_the_sums_with_an_error():
+    of = pd.concat([rows("x", "ntr_all", A=[0.4] * 3 + [0.2] * 3, B=[0.1] * 6), rows("y", "ntr_all", A=LOW, B=LOW)])
+    lines = claim.flip_ratios(of, "A", "B", ["cell"])
+    assert lines["value"].tolist() == pytest.approx([3, 1])
+    assert lines["error"].tolist() == pytest.approx([2 * (1.2 / 6) ** 0.5, 0])
+    assert lines["sets"].tolist() == [6, 6]
+    (line,) = claim.last_to_first(lines).itertuples()
+    assert (line.value, line.error) == pytest.approx((1 / 3, lines["error"].iloc[0] / 9))
+
+
+@pytest.mark.parametrize(
+    ("b", "expected"),
+    [
+        ([0.3] * 6, True),
+        ([0.1] * 6, False),
+        ([0.0] * 6, False),  # more than any number of times
+        ([0.9] * 6, False),
+        ([0.15, 0.25] * 3, None),
+        ([0.0] * 5, None),
+    ],
+)
+def test_times_are_judged_by_paired_differences(b, expected):
+    of = rows(measure="ntr_all", A=([1.0, 0.9] * 3)[: len(b)], B=b)
+    assert verdict(claim.times, of, "A", "B", 2, 5, "here", ["cell"]) is expected
+
+
+def test_a_ratio_of_nothing_has_no_verdict():
+    lines = claim.flip_ratios(rows(measure="ntr_all", A=HIGH, B=[0.0] * 6), "A", "B", ["cell"])
+    assert verdict(claim.within, "in range", "here", lines, 2, 5) is None
+
+
+def test_shares_of_steps_count_every_step_alike():
+    of = pd.DataFrame({"cell": "x", "target_set": [0, 0, 1], "projected": [1, 0, 5], "steps": [1, 3, 6]})
+    (line,) = claim.step_shares(of, "projected", ["cell"]).itertuples()
+    assert (line.value, line.sets) == (pytest.approx(60), 2)
+    nothing = claim.step_shares(of[:0], "projected", ["cell"])
+    assert why(claim.within, "in range", "here", nothing, low=85) == claim.FEW
 
 
 def table():
@@ -74,49 +150,62 @@ def table():
     return pd.DataFrame(lines, columns=["method", "dataset", "model", "FR_N", "FR_S", "NT_R"])
 
 
-def test_ratios_by_cell():
-    assert claim.consistent_share(table(), "A", ["dataset"]).to_dict() == {"x": 0.5, "y": 1.0}
-    assert claim.flip_ratio(table(), "A", "B", ["dataset"]).to_dict() == {"x": 0.25, "y": 0.5}
-
-
 def test_lower_on_one_data_set_with_every_model():
     assert verdict(claim.lower_on, table(), "A", "y", "x", "here") is True
     assert verdict(claim.lower_on, table(), "A", "x", "y", "here") is False
     assert verdict(claim.lower_on, table(), "B", "y", "x", "here") is None  # by two points only
 
 
-def test_ranges_and_shares():
-    values = pd.Series({"x": 0.9, "y": 1.0})
-    assert verdict(claim.within, "in range", "here", values, 0.88, 1)
-    assert not verdict(claim.within, "in range", "here", values, 0.95, 1)
-    assert verdict(claim.share, "most", "here", 0.9, 0.85)
-    assert not verdict(claim.share, "most", "here", 0.8, 0.85)
+@pytest.mark.parametrize(
+    ("value", "error", "sets", "expected"),
+    [(90, 1, 6, True), (80, 1, 6, False), (89, 2, 6, None), (87, 2, 6, None), (90, 1, 5, None), (88, 0, 6, True)],
+)
+def test_a_range_is_kept_by_more_than_the_error(value, error, sets, expected):
+    lines = pd.DataFrame({"value": [95.0, value], "error": [1.0, error], "sets": [12, sets]}, index=["x", "y"])
+    assert verdict(claim.within, "in range", "here", lines, low=88) is expected
+    assert verdict(claim.within, "in range", "here", lines.assign(value=-lines["value"]), high=-88) is expected
+
+
+def curve(*means, spread=0.0, sets=6):
+    """A line a target set, whose values alternate by `spread` around the means at 0, 1, 2, ..."""
+    return pd.DataFrame([[mean + spread * (-1) ** (i + j) for j, mean in enumerate(means)] for i in range(sets)])
 
 
 @pytest.mark.parametrize(
-    ("values", "rises", "falls"), [([1, 3, 9], True, False), ([9, 3, 1], False, True), ([1, 5, 2], None, None)]
+    ("values", "rises", "falls"),
+    [
+        (curve(1, 3, 9), True, False),
+        (curve(9, 3, 1), False, True),
+        (curve(1, 5, 2), False, False),  # neither goes one way
+        (curve(1, 3, 2.9, spread=0.2), None, False),  # hardly changes; falls: it rises before
+        (curve(1, 5, 4.9, spread=0.2), True, False),  # back within the error
+        (curve(1, 3, 9, sets=5), None, None),
+    ],
 )
-def test_a_trend_is_from_end_to_end(values, rises, falls):
-    curve = pd.Series(values, dtype=float)
-    assert verdict(claim.trend, "rises", "here", curve, 2) is rises
-    assert verdict(claim.trend, "falls", "here", curve, 2, rises=False) is falls
-    assert verdict(claim.flat, "flat", "here", curve, 0, 8)
-    assert not verdict(claim.flat, "flat", "here", curve, 0, 3)
-    assert verdict(claim.flat, "flat", "here", curve, 2, 0)  # one value is left
+def test_a_trend_goes_one_way_by_more_than_its_error(values, rises, falls):
+    assert verdict(claim.trend, "rises", "here", values, 2) is rises
+    assert verdict(claim.trend, "falls", "here", values, 2, rises=False) is falls
+
+
+def test_a_plateau_is_one_by_more_than_its_error():
+    values = curve(1, 3, 9)
+    assert verdict(claim.flat, "flat", "here", values, 0, 8.5) is True
+    assert verdict(claim.flat, "flat", "here", values, 0, 3) is False
+    assert verdict(claim.flat, "flat", "here", values, 2, 0) is True  # one value is left
+    assert verdict(claim.flat, "flat", "here", curve(1, 3, 9, spread=2), 1, 5) is None
+    assert verdict(claim.flat, "flat", "here", curve(1, 3, 9, sets=5), 0, 8.5) is None
 
 
 @pytest.mark.parametrize("values", [[100, 100, 100], [99.5, 100, 100], [0, 0.5, 0]])
 def test_a_saturated_curve_carries_no_verdict(values):
-    claims = Claims()
-    claim.flat(claims, "flat", "here", pd.Series(values, index=[-1, 0, 1], dtype=float), 0, 5)
-    (made,) = claims
-    assert (made.holds, made.reason) == (None, claim.SATURATED)
+    assert why(claim.flat, "flat", "here", curve(*values), 0, 5) == claim.SATURATED
+    if min(values) > 0:
+        assert why(claim.trend, "rises", "here", curve(*values), 0.1) == claim.SATURATED
 
 
 def test_a_plateau_at_the_top_counts_where_the_curve_falls_elsewhere():
-    curve = pd.Series([60, 100, 100], index=[-1, 0, 1], dtype=float)
-    assert verdict(claim.flat, "flat", "here", curve, 0, 5) is True
-    assert verdict(claim.flat, "flat", "here", curve, -1, 5) is False
+    assert verdict(claim.flat, "flat", "here", curve(60, 100, 100), 1, 5) is True
+    assert verdict(claim.flat, "flat", "here", curve(60, 100, 100), 0, 5) is False
 
 
 @pytest.mark.parametrize(
@@ -156,3 +245,14 @@ def test_the_consistent_share_lies_between(parts, expected):
 def test_the_consistent_share_is_that_of_successes():
     of = won("x", [0.3] * 6).assign(fr_n=0.5)
     assert verdict(claim.consistent_between, of, "A", 55, 65, "here", ["cell"]) is True
+    assert verdict(claim.consistent_between, won("x", [0.9] * 6), "A", 88, 100, "here", ["cell"]) is True
+    assert verdict(claim.consistent_between, won("x", [0.5] * 5), "A", 40, 60, "here", ["cell"]) is None
+
+
+@pytest.mark.parametrize(
+    ("mine", "expected"), [(LOW, True), (HIGH, False), ([0.5] * 6, None), ([0.0, 1.0] * 3, None), (LOW[:5], None)]
+)
+def test_fewer_of_the_successes_are_consistent(mine, expected):
+    theirs = rows(B=([0.5] * 6)[: len(mine)]).assign(fr_n=1.0)
+    of = pd.concat([won("x", mine), theirs])
+    assert verdict(claim.less_consistent, of, "A", "B", "here", ["cell"]) is expected

@@ -1,9 +1,11 @@
 """CMLU: its step against plain loops, the two orders, λ's laws, alpha against beta, passes."""
 
+from itertools import combinations
+
 import pytest
 import torch
 
-from flipbook.universal import cmlu_alpha, cmlu_beta, coefficients, loss, or_s
+from flipbook.universal import cmlu_alpha, cmlu_beta, coefficients, evaluate, loss, or_s
 from flipbook.universal.training import Visits
 from tests.universal.small import affine_pool, net_pool, short
 
@@ -51,11 +53,21 @@ def test_both_orders_agree_on_a_single_label(train):
     assert torch.equal(jacobi, other)
 
 
-def test_orders_differ_once_vectors_meet():
-    pool, training = net_pool(), short(epochs=4, step=0.02)
-    jacobi, other = (cmlu_beta(pool, LABELS, training, order=order).vectors for order in ("jacobi", "gauss-seidel"))
-    assert not torch.equal(jacobi, other)
-    assert (jacobi.sign() == other.sign()).double().mean() > 0.6
+@pytest.mark.parametrize("train", [cmlu_beta, cmlu_alpha])
+def test_orders_differ_once_vectors_meet_and_hide_as_much(train):
+    """Mean FR over all sets of one to three labels within 2 points; a quarter of the training is 5 points behind.
+
+    ε is so small that not every image is fooled.
+    """
+    pool, sets = net_pool(200), [omega for size in (1, 2, 3) for omega in combinations(LABELS, size)]
+    budget = {"images": 40, "batch": 20, "epsilon": 0.03, "step": 0.0025}
+    settings = [("jacobi", 12), ("gauss-seidel", 12), ("jacobi", 3)]
+    found = [train(pool, LABELS, short(epochs=epochs, **budget), order=order) for order, epochs in settings]
+    jacobi, other, little = (evaluate(basis, pool, sets, progress=False)["FR"].mean() for basis in found)
+    assert not torch.equal(found[0].vectors, found[1].vectors)
+    assert 50 < jacobi < 95
+    assert abs(jacobi - other) < 2
+    assert little < jacobi - 5
 
 
 def test_a_single_label_on_an_affine_model():
@@ -101,16 +113,6 @@ def test_chunks_do_not_matter():
     for train in (cmlu_beta, cmlu_alpha):
         whole, parts = (train(pool, LABELS, short(epochs=3, chunk=chunk)).vectors for chunk in (1000, 3))
         torch.testing.assert_close(whole, parts, atol=1e-12, rtol=0)
-
-
-def test_inside_the_ball_bitwise_in_single_precision():
-    pool = net_pool()
-    pool.images, pool.logits = pool.images.float(), pool.logits.float()
-    pool.net.model.float()
-    for train in (cmlu_beta, cmlu_alpha):
-        vectors = train(pool, LABELS, short(epochs=10, step=0.007)).vectors
-        assert (vectors.abs() <= torch.tensor(0.05)).all()
-        assert (vectors != 0).any()
 
 
 @pytest.mark.parametrize("order", ["jacobi", "gauss-seidel"])

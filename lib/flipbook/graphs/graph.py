@@ -119,6 +119,16 @@ class KnowledgeGraph:
         Returns
         -------
         Tensor (B, C) of bool
+            On the graph's device.
+
+        Raises
+        ------
+        ValueError
+            For targets that are not (B, c), or have more columns than the graph has labels.
+
+        Notes
+        -----
+        Source: the GMLA authors' program, whose victims learn that a label which is present implies all above it.
         """
         if targets.ndim != 2 or targets.shape[1] > len(self):
             raise ValueError(

@@ -44,7 +44,37 @@ def build(synsets: Mapping[str, str], folder: Path) -> dict[str, str | None]:
 
 
 def hypernyms(synsets: Mapping[str, str], folder: Path) -> dict[str, dict[str, float]]:
-    """Every synset above the labels', with its direct hypernyms and their Wu-Palmer similarity to it (steps 1, 2)."""
+    """Every synset above the labels', with its direct hypernyms and their Wu-Palmer similarity to it.
+
+    Parameters
+    ----------
+    synsets : mapping of str to str
+        The noun synset of each label, such as "dog.n.01".
+    folder : Path
+        WordNet 3.0's database files (data.noun, index.noun, ...).
+
+    Returns
+    -------
+    dict of str to dict of str to float
+        Of every synset, the labels' first, its hypernyms (instances' too) with their similarity in (0, 1]; an empty
+        one at the top.
+
+    Raises
+    ------
+    FileNotFoundError
+        WordNet is not in the folder.
+    OSError
+        Another of its files is missing.
+    ImportError
+        nltk is not installed.
+    ValueError
+        A synset that is no noun or that WordNet does not have; names the label.
+
+    Notes
+    -----
+    Source: GMLA supplement, section 5: a noun synset for each label, and all above it (steps 1 and 2 here). Similarity
+    of a and b: 2 depth(c) / (depth(a) + depth(b)), c the lowest synset above both, with NLTK's depths.
+    """
     if not (folder / "data.noun").is_file():
         raise FileNotFoundError(
             f"data.noun is not in {folder}: unpack WordNet 3.0 there (Debian's package wordnet-base, or nltk's wordnet)"

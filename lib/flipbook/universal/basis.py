@@ -25,7 +25,10 @@ class Universal:
     names: tuple[str, ...]  # of all C labels of the victim
 
     def compose(self, omega, **options) -> Tensor:
-        """Perturbation (channels, H, W) of one target set: numbers, names or a mask; see `pool.target_set`."""
+        """Perturbation (channels, H, W) of one target set: numbers, names or a mask; see `pool.target_set`.
+
+        Options and errors are those of `compose_all`.
+        """
         return self.compose_all([omega], **options)[0]
 
 
@@ -73,13 +76,43 @@ class Basis(Universal):
         projection : str
             "radial": scale the sum down where it leaves the ball. "clip": cut its values to [-ε, ε]. Either leaves a
             single label's vector as it is.
+
+        Returns
+        -------
+        Tensor (n, channels, H, W)
+            |v| <= ε in units of [0, 1] images, on the vectors' device.
+
+        Raises
+        ------
+        ValueError
+            For another projection, target sets that `pool.target_sets` refuses and labels without a vector.
+
+        Notes
+        -----
+        Source: CMLU Eq. 4. "radial" is the released evaluator's projection, "clip" an ablation of ours.
         """
         check_choice("projection", projection, tuple(PROJECTIONS))
         omegas = target_sets(omegas, self.names)
         return PROJECTIONS[projection](self.sums(omegas), self.epsilon)
 
     def columns(self, omega: TargetSet) -> list[int]:
-        """Places of a target set's labels among the vectors."""
+        """Places of a target set's labels among the vectors.
+
+        Parameters
+        ----------
+        omega : TargetSet
+            Label numbers, as `pool.target_set` reads them.
+
+        Returns
+        -------
+        list of |Ω| int
+            In the order of `omega`.
+
+        Raises
+        ------
+        ValueError
+            For labels without a vector; names them and those that have one.
+        """
         unknown = [label for label in omega if label not in self.labels]
         if unknown:
             raise ValueError(
@@ -132,12 +165,48 @@ class PerSet(Universal):
         return cls(omegas, vectors, training.epsilon, pool.names, method, asdict(training) | cost)
 
     def compose_all(self, omegas: Iterable) -> Tensor:
-        """Look up the vectors (n, channels, H, W) of n target sets."""
+        """Look up the vectors of n target sets.
+
+        Parameters
+        ----------
+        omegas : iterable of target sets
+            Among those that the vectors were learnt for.
+
+        Returns
+        -------
+        Tensor (n, channels, H, W)
+            |u| <= ε in units of [0, 1] images, on the vectors' device.
+
+        Raises
+        ------
+        ValueError
+            For target sets that `pool.target_sets` refuses, and for one that has no vector of its own.
+        """
         omegas = target_sets(omegas, self.names)
         return self.vectors[_places(omegas, self.omegas, self)]
 
     def basis(self, method: str = "Or-S") -> Basis:
-        """Or-S: a basis of the vectors that were learnt for single labels."""
+        """Or-S: a basis of the vectors that were learnt for single labels.
+
+        Parameters
+        ----------
+        method : str
+            What the basis is called.
+
+        Returns
+        -------
+        Basis
+            Of the same vectors, bitwise; its `record` is that of all sets, larger ones too.
+
+        Raises
+        ------
+        ValueError
+            When no set has a single label.
+
+        Notes
+        -----
+        Source: CMLU, section 4.1, "Oracle Sum".
+        """
         rows = [row for row, omega in enumerate(self.omegas) if len(omega) == 1]
         if not rows:
             raise ValueError(f"{self.method} has no vector of a single label: train it on single labels too")
@@ -176,7 +245,27 @@ class Mixture(Universal):
         return self.basis.epsilon
 
     def compose_all(self, omegas: Iterable) -> Tensor:
-        """Weighted sums (n, channels, H, W) of n target sets, scaled radially into the ball."""
+        """Weighted sums of n target sets, scaled radially into the ball.
+
+        Parameters
+        ----------
+        omegas : iterable of target sets
+            Among those that coefficients were learnt for.
+
+        Returns
+        -------
+        Tensor (n, channels, H, W)
+            |v| <= ε in units of [0, 1] images, on the vectors' device.
+
+        Raises
+        ------
+        ValueError
+            For target sets that `pool.target_sets` refuses, and for one that has no coefficients of its own.
+
+        Notes
+        -----
+        Source: CMLU, section 4.1, u_Ω = Σ a_i u_i.
+        """
         omegas = target_sets(omegas, self.names)
         weights = self.coefficients[_places(omegas, self.omegas, self)]
         return projections.radial(self.basis.sums(omegas, weights), self.epsilon)

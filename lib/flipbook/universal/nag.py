@@ -44,7 +44,29 @@ class Generated(Universal):
     record: dict = field(default_factory=dict)
 
     def compose_all(self, omegas: Iterable) -> Tensor:
-        """Perturbations ε g / |g|_inf (n, channels, H, W) of n target sets: one pass of the generator each."""
+        """Perturbations ε g / |g|_inf of n target sets: one pass of the generator each.
+
+        Parameters
+        ----------
+        omegas : iterable of target sets
+            Subsets of C'.
+
+        Returns
+        -------
+        Tensor (n, channels, H, W)
+            |v| <= ε in units of [0, 1] images, on the generator's device. A set's own draw of noise does not depend on
+            the other sets.
+
+        Raises
+        ------
+        ValueError
+            For target sets that `pool.target_sets` refuses, and labels that have no place in the code.
+
+        Notes
+        -----
+        Source: CMLU, section 4.1: the multi-hot code of Ω, where training saw one-hot codes. One draw a set as in the
+        released evaluator.
+        """
         omegas = target_sets(omegas, self.names)
         unknown = sorted({label for omega in omegas for label in omega} - set(self.labels))
         if unknown:

@@ -61,7 +61,9 @@ def or_c(
 
     Notes
     -----
-    The paper gives no optimiser. A set's coefficients do not depend on the other sets.
+    Source: "Oracle Combination" of section 4.1, u_Ω = Σ a_i u_i, with the loss of Eqs. 1 and 2 as `oracle` has it and
+    the radial projection of the released code. The paper gives no optimiser; at |Ω| = 1 its Or-C is the Oracle
+    (Table 2). A set's coefficients do not depend on the other sets.
     """
     check_choice("setting", setting, SETTINGS)
     check_same_labels("the basis", basis.names, pool.names)

@@ -168,7 +168,26 @@ def _of_tensor(omega: Tensor, labels: int) -> int | list[int]:
 
 
 def target_sets(omegas: Iterable, names: Sequence[str]) -> tuple[TargetSet, ...]:
-    """Read many target sets; the same one twice is refused."""
+    """Read many target sets; the same one twice is refused.
+
+    Parameters
+    ----------
+    omegas : iterable of n target sets
+        Each as for `target_set`.
+    names : sequence of C str
+        Of all labels.
+
+    Returns
+    -------
+    tuple of n target sets
+        In the given order; each holds its label numbers in ascending order.
+
+    Raises
+    ------
+    ValueError
+        For what is no list of target sets, for an empty one, for a set that `target_set` refuses and for one that is
+        given twice.
+    """
     if isinstance(omegas, str) or not isinstance(omegas, Iterable):
         raise ValueError(f"target sets are {omegas!r}: give a list of them")
     found = tuple(target_set(omega, names) for omega in omegas)

@@ -16,7 +16,24 @@ WHAT = "universal"
 
 
 def save(universal: Universal | TopKUniversal, path: Path | str) -> None:
-    """Write what a method returned; the file appears whole or not at all."""
+    """Write what a method returned; the file appears whole or not at all.
+
+    Parameters
+    ----------
+    universal : Universal or TopKUniversal
+        A `Basis`, `PerSet`, `Mixture`, what `nag` returned, or a top-k perturbation; its `history` is left out.
+    path : Path or str
+        Its folder is made if there is none; a file that is there already is replaced.
+
+    Raises
+    ------
+    ValueError
+        For anything else than what a method returned.
+    TypeError
+        For a record that holds what JSON cannot.
+    OSError
+        When the file cannot be written.
+    """
     tensors, about = _taken_apart(universal)
     about |= {"kind": type(universal).__name__, "method": universal.method, "record": universal.record}
     if isinstance(universal, Universal):

@@ -52,7 +52,23 @@ class TopKUniversal:
     history: Tensor | None = None
 
     def apply(self, images: Tensor) -> Tensor:
-        """Attack images (N, channels, H, W): x + z, clipped to [0, 1]."""
+        """Attack images: x + z, clipped to [0, 1].
+
+        Parameters
+        ----------
+        images : Tensor (N, channels, H, W)
+            In [0, 1]; any that have the perturbation's shape.
+
+        Returns
+        -------
+        Tensor (N, channels, H, W)
+            A new one, of the images' type and on their device.
+
+        Raises
+        ------
+        ValueError
+            For images of another shape.
+        """
         if images.shape[1:] != self.perturbation.shape[1:]:
             raise ValueError(
                 f"images have shape {tuple(images.shape[1:])}, the perturbation {tuple(self.perturbation.shape[1:])}: "

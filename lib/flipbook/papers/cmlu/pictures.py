@@ -96,7 +96,7 @@ def costs(rows: pd.DataFrame, growth: pd.DataFrame, scene: Scene) -> Figure:
     Parameters
     ----------
     rows : DataFrame
-        Of `cmlu.rates` on this scene.
+        Of `experiments.rates` on this scene.
     growth : DataFrame
         Of `costs.growth`.
     scene : Scene

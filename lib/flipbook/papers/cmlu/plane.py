@@ -79,6 +79,22 @@ def coordinates(learnt, vector: Tensor, pair: tuple[int, int]) -> tuple[float, f
     return e[0].item(), e[1].item(), ((e @ axes).square().sum() / flat.square().sum()).item()
 
 
+def outside(scene: Scene, omegas: Sequence[tuple[int, int]]) -> pd.DataFrame:
+    """How much of the Oracle's own vector for a pair lies outside the plane of its vectors for the two labels.
+
+    Returns
+    -------
+    DataFrame
+        One row a pair: omega, images (that contain it) and share (of the vector's squared length, in percent).
+    """
+    basis, own = learn(scene, "Or-S"), learn(scene, "Oracle", 2)
+    lines = []
+    for omega in omegas:
+        *_, inside = coordinates(basis, own.compose(omega), omega)
+        lines.append({"omega": omega, "images": len(scene.test.containing(omega)), "share": 100 * (1 - inside)})
+    return pd.DataFrame(lines)
+
+
 def planes(scene: Scene, method: str, pairs: Sequence[tuple[int, int]], points: int, images: int) -> list[Plane]:
     """Walk over the plane of each pair's vectors, from -0.4 ε to 2 ε, on at most so many test images a pair."""
     basis, ε = learn(scene, method), scene.panel.epsilon

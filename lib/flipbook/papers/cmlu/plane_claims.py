@@ -22,13 +22,57 @@ def unrelated(claims: Claims, cosines: Tensor, text: str, place: str, most: floa
         claims.check(text, place, figures, mean < most)
 
 
+def hides(claims: Claims, rows: pd.DataFrame, place: str) -> None:
+    """The sum of a pair's vectors of CMLU_beta hides both labels on most images. `rows` as for `both_off`."""
+    both = _under(rows, "sum", "both")
+    text = "the sum of CMLU-β's vectors hides both labels on more than half of the images"
+    above(claims, text, place, f"{both.mean():.0f} % over {len(both)} pairs", both - 50, _carry(rows), MARGIN)
+
+
+def one_label_each(claims: Claims, rows: pd.DataFrame, place: str) -> None:
+    """A vector of CMLU_beta hides its own label and leaves the other one on. `rows` as for `both_off`."""
+    own = pd.concat([_under(rows, "first", "off 1"), _under(rows, "second", "off 2")])
+    text = "a CMLU-β vector hides its own label on more than 90 % of the images"
+    above(claims, text, place, f"{own.mean():.0f} %", own - 90, _carry(rows), MARGIN)
+    other = pd.concat([_under(rows, "first", "off 2"), _under(rows, "second", "off 1")])
+    text = "a CMLU-β vector leaves the other label on, on more than 75 % of the images"
+    above(claims, text, place, f"the other goes off on {other.mean():.0f} %", 25 - other, _carry(rows), MARGIN)
+
+
+def _under(rows: pd.DataFrame, perturbation: str, what: str) -> pd.Series:
+    """A column of `switched_off`, pair by pair, under one perturbation of CMLU_beta."""
+    return rows[(rows["method"] == "CMLU_beta") & (rows["perturbation"] == perturbation)].set_index("omega")[what]
+
+
+def _carry(rows: pd.DataFrame) -> bool:
+    """Whether the pairs of `switched_off` can carry a verdict."""
+    return enough(rows.drop_duplicates("omega"))
+
+
+def own_direction(claims: Claims, outside: pd.DataFrame, place: str) -> None:
+    """The Oracle's vector for two labels is no mixture of its vectors for each. `outside` is of `plane.outside`."""
+    text = "the Oracle's own vector for two labels lies for more than half outside the plane of its vectors for each"
+    figures = f"{outside['share'].mean():.0f} % of its squared length over {len(outside)} pairs"
+    above(claims, text, place, figures, outside["share"] - 50, enough(outside), MARGIN)
+
+
+def orthogonality_helps(claims: Claims, with_term: float, without: float, place: str, least: float = 0.01) -> None:
+    """The term that pulls vectors towards orthogonality lowers their mean |cosine|."""
+    text = "the orthogonality term lowers the mean |cosine| among CMLU-β's vectors"
+    figures = f"{with_term:.3f} with it, {without:.3f} without"
+    if abs(without - with_term) < least:
+        claims.check(text, place, figures, None, f"they differ by less than {least:g}")
+    else:
+        claims.check(text, place, figures, with_term < without)
+
+
 def both_off(claims: Claims, rows: pd.DataFrame, place: str) -> None:
     """Where the sum of a pair's vectors meets the ball, CMLU_beta hides both labels more often than Oracle vectors.
 
     Parameters
     ----------
     rows : DataFrame
-        Of `cmlu.switched_off` for "Or-S" and "CMLU_beta".
+        Of `plane.switched_off` for "Or-S" and "CMLU_beta".
     """
     text = "at the sum of two vectors both labels go off far more often for CMLU-β than for Oracle vectors"
     sums = rows[rows["perturbation"] == "sum"]

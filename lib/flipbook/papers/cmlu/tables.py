@@ -20,15 +20,17 @@ def means(rows: pd.DataFrame, by: Sequence[str] = ("dataset", "model", "method")
     -------
     DataFrame
         The columns `by`, size, fr and ntr (percent, unweighted means over sets; ntr over those with a success), fr_std
-        over sets, sets, images, passes and per_image.
+        and ntr_std (sample deviation over sets), sets, images, passes and per_image.
     """
     lines = []
     for names, part in rows.groupby(list(by), sort=False):
         table = universal.summarise(part).reset_index()
         cost = part.groupby("size")[["passes", "per_image"]].first().reset_index()
-        table = table.merge(cost, on="size").rename(columns={"FR": "fr", "NT_R": "ntr", "FR_std": "fr_std"})
+        table = table.merge(cost, on="size").rename(
+            columns={"FR": "fr", "NT_R": "ntr", "FR_std": "fr_std", "NT_R_std": "ntr_std"}
+        )
         lines.append(table.assign(**dict(zip(by, names, strict=True))))
-    columns = [*by, "size", "fr", "fr_std", "ntr", "sets", "images", "passes", "per_image"]
+    columns = [*by, "size", "fr", "fr_std", "ntr", "ntr_std", "sets", "images", "passes", "per_image"]
     return pd.concat(lines, ignore_index=True)[columns]
 
 
@@ -99,7 +101,8 @@ _HEADINGS = {
     "size": "|Ω|",
     "target_set_size": "|Ω|",
     "fr": "FR",
-    "fr_std": "FR, deviation over sets",
+    "fr_std": "± FR",
+    "ntr_std": "± NT_R",
     "ntr": "NT_R",
     "space_complexity": "space",
     "time_complexity": "time",

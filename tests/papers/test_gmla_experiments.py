@@ -93,6 +93,7 @@ def test_failures_are_measured_as_clean_images(scene, tmp_path, monkeypatch):
     assert (rows["fr_n"].to_numpy() == (off & reached)).all()
     assert (rows["ntr_all"][~reached] == 0).all()
     assert rows["rmsd"].isna().to_numpy().tolist() == (rows["fr_n"] == 0).to_numpy().tolist()
+    assert rows["rmsd"].dropna().tolist() == pytest.approx((255 * rows["mse"][rows["fr_n"] > 0] ** 0.5).tolist())
     changed = ((after != before) & ~scene.Ψ.repeat(3, 1)).any(1).numpy()
     assert ((rows["ntr_all"] > 0).to_numpy() == (changed & reached)).all()
 
@@ -115,9 +116,10 @@ def test_cosines_and_projections_are_those_of_the_steps(scene, tmp_path, monkeyp
     monkeypatch.setenv("FLIPBOOK_STORE", str(tmp_path))
     rows = paper.run(scene, paper.thresholds(scene, [-1.0, 1.0], 0.02, 3), progress=False)
     assert set(rows["parameters"]) == {"τ = -1", "τ = 1"}
-    projected = paper.share_projected(rows)
-    assert projected == [0.0] * len(scene) + [1.0] * len(scene)
+    steps = paper.steps(rows)
+    assert steps["projected"].tolist() == [0] * len(scene) + steps["steps"].tolist()[len(scene) :]
     cosines = paper.cosines(rows)
+    assert (steps["steps"].sum(), steps["opposed"].sum()) == (len(cosines), (cosines < 0).sum())
     assert (cosines.abs() <= 1 + 1e-5).all()
     assert len(rows) <= len(cosines) <= 3 * len(rows)
 
