@@ -172,12 +172,18 @@ def _within(
 
 def falls(claims: Claims, rows: pd.DataFrame, method: str, place: str) -> None:
     """A method's FR falls over the sizes that can be judged."""
-    text = f"{shown(method)}'s FR falls with |Ω|"
-    curve = pd.Series({of: _of(rows, method, of)["FR"].mean() for of in _judged(rows, method)}, dtype=float)
+    _over_sizes(claims, f"{shown(method)}'s FR falls with |Ω|", rows, method, "FR", place, rises=False)
+
+
+def _over_sizes(
+    claims: Claims, text: str, rows: pd.DataFrame, method: str, measure: str, place: str, **options
+) -> None:
+    """A measure of a method is monotone over the sizes that can be judged; options are of `monotone`."""
+    curve = pd.Series({of: _of(rows, method, of)[measure].mean() for of in _judged(rows, method)}, dtype=float)
     if len(curve) < 2:
         claims.check(text, place, "", None, FEW)
     else:
-        monotone(claims, text, curve, place, rises=False)
+        monotone(claims, text, curve, place, **options)
 
 
 def worst(claims: Claims, rows: pd.DataFrame, methods: Sequence[str], place: str) -> None:
@@ -229,11 +235,7 @@ def same_drift(claims: Claims, rows: pd.DataFrame, size: int, place: str, most: 
 def drift_rises(claims: Claims, rows: pd.DataFrame, method: str, place: str, unit: float = 0.2) -> None:
     """A method's NT_R rises over the sizes that can be judged."""
     text = f"{shown(method)}'s NT_R rises with |Ω|"
-    curve = pd.Series({of: _of(rows, method, of)["NT_R"].mean() for of in _judged(rows, method)}, dtype=float)
-    if len(curve) < 2:
-        claims.check(text, place, "", None, FEW)
-    else:
-        monotone(claims, text, curve, place, rises=True, unit=unit, decimals=2)
+    _over_sizes(claims, text, rows, method, "NT_R", place, rises=True, unit=unit, decimals=2)
 
 
 def highest_drift(claims: Claims, rows: pd.DataFrame, method: str, size: int, place: str) -> None:

@@ -17,7 +17,7 @@ from flipbook.checks import check_choice
 from flipbook.experiment import Trial
 from flipbook.goals import Goal, HideLabels, LabelVector
 from flipbook.graphs import KnowledgeGraph
-from flipbook.papers.gmla.seen import seen
+from flipbook.papers.observed import observed
 
 TAUS = (-1.0, -0.95, -0.9, -0.85, -0.8, -0.6, 0.0, 1.0)
 LARGEST_RMSD = 5000 / (3 * 224 * 224) ** 0.5  # in grey levels: what a norm of 5000 comes to at the paper's image size
@@ -252,8 +252,8 @@ def scene(clean: Clean, labels: int, size: Size, seed: int = 0) -> Scene:
 
 
 def trial(method: str, attack, goal: Goal, shown: str = "", **hyper) -> Trial:
-    """An attack as a row of a table; what the model sees afterwards, and the distance, are kept."""
-    return Trial(method, shown, partial(seen, attack=attack), hyper, goal=goal)
+    """An attack as a row of a table; what the model sees afterwards is kept."""
+    return Trial(method, shown, partial(observed, attack=attack), hyper, goal=goal)
 
 
 def bounded(scene: Scene, bound: float, max_iterations: int) -> list[Trial]:
@@ -336,13 +336,12 @@ def _measured(scene: Scene, rows: pd.DataFrame, counts: pd.Series, times: int) -
     before, Ω = scene.predicted.repeat(times, 1), scene.Ω.repeat(times, 1)
     measures = semantics.measure(before, after, Ω, scene.clean.graph, torch.tensor(counts.to_numpy()))
     panel, succeeded = scene.clean.panel, measures["fr_n"] > 0
-    rmsd = pd.Series(torch.stack(experiment.traces(rows, "rmsd")).numpy(), index=rows.index)
     rows.insert(0, "dataset", panel.dataset)
     rows.insert(1, "model", panel.model)
     return rows.assign(
         labels=int(scene.Ω[0].sum()),
         target_set=scene.numbers.tolist() * times,
-        rmsd=rmsd.where(succeeded),
+        rmsd=255 * (rows["mse"] ** 0.5).where(succeeded),
         ssim=rows["ssim"].where(succeeded),
         passes=rows["forwards"] + rows["backwards"],
         **measures,
