@@ -9,6 +9,7 @@ from torch import Tensor
 
 SSIM_WINDOW = 11
 SSIM_SIGMA = 1.5
+SSIM_C1, SSIM_C2 = 0.01**2, 0.03**2  # (K L)² for a data range L of 1
 CHANGED = 1e-6
 
 
@@ -46,23 +47,29 @@ def ssim(images: Tensor, originals: Tensor) -> Tensor:
     in scikit-image (`gaussian_weights=True, use_sample_covariance=False`); so H and W must be at least 11.
     """
     _difference(images, originals)
-    if min(images.shape[-2:]) < SSIM_WINDOW:
-        size = "x".join(str(side) for side in images.shape[-2:])
-        raise ValueError(f"images: {size} pixels, must be at least {SSIM_WINDOW}x{SSIM_WINDOW} for SSIM; use MSE")
-    # Imported here since it takes three seconds, which notebooks that only redraw from the store need not wait.
-    from torchmetrics.functional.image import structural_similarity_index_measure
+    height, width = images.shape[-2:]
+    if min(height, width) < SSIM_WINDOW:
+        raise ValueError(
+            f"images: {height}x{width} pixels, must be at least {SSIM_WINDOW}x{SSIM_WINDOW} for SSIM; use MSE"
+        )
+    x, y = images.double(), originals.double()
+    down, across = _blur(height, x.device), _blur(width, x.device)
+    # Two matrix products in place of a convolution in float64, for which a CPU has no fast way: 20 to 90 times as fast.
+    μ_x, μ_y, xx, yy, xy = down @ torch.stack([x, y, x * x, y * y, x * y]) @ across.T
+    mean = (2 * (μ_x * μ_y) + SSIM_C1) / (μ_x * μ_x + μ_y * μ_y + SSIM_C1)
+    spread = (2 * (xy - μ_x * μ_y) + SSIM_C2) / ((xx - μ_x * μ_x) + (yy - μ_y * μ_y) + SSIM_C2)
+    return (mean * spread).flatten(1).mean(1)
 
-    _, full = structural_similarity_index_measure(
-        images.double(),
-        originals.double(),
-        kernel_size=SSIM_WINDOW,
-        sigma=SSIM_SIGMA,
-        data_range=1.0,
-        reduction="none",
-        return_full_image=True,
-    )
-    border = SSIM_WINDOW // 2
-    return full[..., border:-border, border:-border].flatten(1).mean(1)
+
+def _blur(size: int, device: torch.device) -> Tensor:
+    """Gaussian weighting along one side as a matrix (size - 10, size): each row one place of the window."""
+    steps = torch.arange(SSIM_WINDOW, dtype=torch.float64, device=device) - SSIM_WINDOW // 2
+    window = torch.exp(-(steps**2) / (2 * SSIM_SIGMA**2))
+    places = size - SSIM_WINDOW + 1
+    matrix = torch.zeros(places, size, dtype=torch.float64, device=device)
+    for k, weight in enumerate(window / window.sum()):
+        matrix[range(places), range(k, k + places)] = weight
+    return matrix
 
 
 def l0(images: Tensor, originals: Tensor) -> Tensor:
