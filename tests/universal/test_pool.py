@@ -22,6 +22,20 @@ def test_clean_logits_once():
     assert torch.equal(Pool(pool.net.model, pool.images, chunk=4).present, pool.present)
 
 
+def test_clean_logits_that_are_known_are_not_computed_again():
+    pool = affine_pool(11)
+    again = Pool(pool.net.model, pool.images, logits=pool.logits)
+    assert again.net.forwards == 0
+    assert torch.equal(again.present, pool.present)
+
+
+@pytest.mark.parametrize("change", [lambda z: z[1:], lambda z: z[:, 1:], lambda z: z.flip(0), lambda z: z.sigmoid()])
+def test_logits_of_other_images_are_refused(change):
+    pool = affine_pool(11)
+    with pytest.raises(ValueError, match="are not what the model says of these 11 images: leave them out"):
+        Pool(pool.net.model, pool.images, logits=change(pool.logits))
+
+
 def test_images_that_contain_a_set():
     pool = affine_pool()
     expected = [i for i in range(40) if pool.logits[i, 1] > 0 and pool.logits[i, 4] > 0]

@@ -7,7 +7,7 @@ from flipbook.datasets import digits, drift, real, recipes, scenes, signs
 from flipbook.datasets.imageset import ImageSet, stack, tensors
 from flipbook.datasets.labels import parents
 
-__all__ = ["SPLITS", "ImageSet", "digest", "load", "names", "parents", "stack", "tensors"]
+__all__ = ["SPLITS", "ImageSet", "digest", "embedded", "load", "names", "parents", "stack", "tensors"]
 
 SPLITS = ("train", "validation", "test")
 _EMBEDDED = {
@@ -50,9 +50,14 @@ def load(name: str, split: str) -> ImageSet:
     return _EMBEDDED[name](name, split)
 
 
+def embedded() -> list[str]:
+    """Names of the data sets that are drawn from a seed."""
+    return list(_EMBEDDED)
+
+
 def digest(name: str) -> str:
     """SHA-256 over the first test images and all test targets of an embedded set, as 64 hexadecimal digits."""
-    _require("embedded data set", name, list(_EMBEDDED))
+    _require("embedded data set", name, embedded())
     return drift.digest_of(_EMBEDDED[name](name, "test"))
 
 

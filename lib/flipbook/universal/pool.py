@@ -46,6 +46,8 @@ class Pool:
         In [0, 1]. They may lie elsewhere than the model: batches are moved to it.
     names : sequence of C str, optional
         Of the labels; "0", "1", ... by default.
+    logits : Tensor (N, C), optional
+        The clean logits, where they are known already.
     chunk : int
         Images a pass while the clean logits are computed.
 
@@ -61,10 +63,17 @@ class Pool:
     Raises
     ------
     ValueError
-        For images and models that attacks refuse, and names that do not fit the logits.
+        For images and models that attacks refuse, and logits or names that do not fit them.
     """
 
-    def __init__(self, model, images: Tensor, names: Sequence[str] | None = None, chunk: int = 256):
+    def __init__(
+        self,
+        model,
+        images: Tensor,
+        names: Sequence[str] | None = None,
+        logits: Tensor | None = None,
+        chunk: int = 256,
+    ):
         check_images(images)
         check_counts(chunk=chunk)
         if not len(images):
@@ -73,9 +82,17 @@ class Pool:
         tensors = [*model.parameters(), *model.buffers()] if isinstance(model, torch.nn.Module) else []
         self.device = tensors[0].device if tensors else images.device
         one = images[:1].to(self.device)
-        check_inputs(model, one, LabelVector(torch.zeros_like(_logits(model, one), dtype=torch.bool)))
-        with torch.no_grad():
-            self.logits = torch.cat([self.net(part.to(self.device)) for part in images.split(chunk)])
+        first = _logits(model, one)
+        check_inputs(model, one, LabelVector(torch.zeros_like(first, dtype=torch.bool)))
+        if logits is None:
+            with torch.no_grad():
+                logits = torch.cat([self.net(part.to(self.device)) for part in images.split(chunk)])
+        elif len(logits) != len(images) or not _close(logits[:1].to(first), first):
+            raise ValueError(
+                f"logits {tuple(logits.shape)} are not what the model says of these {len(images)} images: leave them "
+                "out, and they are computed"
+            )
+        self.logits = logits.to(self.device)
         self.present = self.logits > 0
         self.names = tuple(map(str, range(self.logits.shape[1]) if names is None else names))
         if len(self.names) != self.logits.shape[1] or len(set(self.names)) < len(self.names):
@@ -240,6 +257,11 @@ def _label(label, names: Sequence[str]) -> int:
     if not 0 <= label < len(names):
         raise ValueError(f"label {label} does not exist: labels are 0 .. {len(names) - 1}")
     return int(label)
+
+
+def _close(logits: Tensor, others: Tensor) -> bool:
+    """Whether they are the same up to what batches and devices round in another way."""
+    return logits.shape == others.shape and torch.allclose(logits, others, rtol=1e-3, atol=1e-3)
 
 
 def _logits(model, image: Tensor) -> Tensor:

@@ -8,14 +8,14 @@ the tables and figures that need the same vectors train them once.
 import difflib
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
-from functools import cached_property, lru_cache
+from functools import cached_property
 
 import pandas as pd
 from filelock import FileLock
-from torch import Tensor
 
-from flipbook import datasets, fingerprint, paths, universal, victims
+from flipbook import fingerprint, paths, universal, victims
 from flipbook.kept import kept
+from flipbook.papers.pools import clean_logits, first_images
 from flipbook.store import Store
 from flipbook.universal import Pool, Training
 from flipbook.victims.loading import labels as label_names
@@ -214,8 +214,8 @@ def scene(
     """
     model, names = victims.load(panel.victim, device=device), label_names(panel.victim)
     train, test = (
-        Pool(model, _images(panel.data, split, count), names)
-        for split, count in (("train", size.training), ("test", size.test))
+        Pool(model, images, names, clean_logits(model, images))
+        for images in (first_images(panel.data, "train", size.training), first_images(panel.data, "test", size.test))
     )
     labels = universal.choose_labels(train, test, size.labels, **size.least)
     omegas = {1: tuple((label,) for label in labels)}
@@ -223,12 +223,6 @@ def scene(
         if 1 < of <= len(labels):
             omegas[of] = universal.choose_sets(train, test, labels, of, size.sets, seed=seed, **size.least)
     return Scene(panel, size, train, test, labels, {of: found for of, found in omegas.items() if found}, seed)
-
-
-@lru_cache(maxsize=2)  # victims of one data set share them
-def _images(data: str, split: str, count: int) -> Tensor:
-    drawn = datasets.load(data, split)
-    return datasets.tensors(drawn, range(min(count, len(drawn))))[0].float() / 255
 
 
 LEARNERS = {

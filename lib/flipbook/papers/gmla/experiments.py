@@ -18,6 +18,7 @@ from flipbook.experiment import Trial
 from flipbook.goals import Goal, HideLabels, LabelVector
 from flipbook.graphs import KnowledgeGraph
 from flipbook.papers.observed import observed
+from flipbook.papers.pools import clean_logits, first_images
 
 TAUS = (-1.0, -0.95, -0.9, -0.85, -0.8, -0.6, 0.0, 1.0)
 LARGEST_RMSD = 5000 / (3 * 224 * 224) ** 0.5  # in grey levels: what a norm of 5000 comes to at the paper's image size
@@ -158,13 +159,11 @@ def clean(panel: Panel, pool: int, device: str = "cpu") -> Clean:
     images, places, before = [], [], 0
     for split in panel.splits:
         data = datasets.load(panel.data, split=split)
-        count = min(pool, len(data))
-        images.append(datasets.stack(data, range(count))[0])
-        places += range(before, before + count)
+        images.append(first_images(panel.data, split, pool))
+        places += range(before, before + len(images[-1]))
         before += len(data)
     images = torch.cat(images)
-    with torch.no_grad():
-        on = torch.cat([(model(part.to(device)) > 0).cpu() for part in images.split(64)])
+    on = (clean_logits(model, images) > 0).cpu()
     chosen = semantics.globally_consistent(graph, on).nonzero().flatten()
     indices = [places[i] for i in chosen.tolist()]
     return Clean(panel, model, graph, data.caption, images[chosen], indices, on[chosen], len(images))
