@@ -47,9 +47,9 @@ class Size:
     """
 
     labels: int = 8
-    sets: int = 6
+    sets: int = 5
     images: int = 48
-    epochs: int = 10
+    epochs: int = 8
     batch: int = 16
     training: int = 5000
     test: int = 2000
@@ -107,7 +107,8 @@ _COCO = [
     Panel("MS-COCO", "ASL", "pictograms20-asl", size=Size(labels=12)),
     Panel("MS-COCO", "ML-Decoder", "pictograms20-decoder", size=Size(labels=12)),
 ]
-_EASY = Panel("VOC 2012", "ResNet", "pictograms20-resnet", 0.05)  # ours: the one victim that the published ε suits
+# Ours: the one victim that the published ε suits. Few notebooks look at it, and at nothing but pairs of labels.
+_EASY = Panel("VOC 2012", "ResNet", "pictograms20-resnet", epsilon=0.05, size=Size(sets=6, epochs=10))
 # Its scenes hold up to twenty labels and more. They are larger, and there are more sets: half the images a vector.
 _OPEN = Panel(
     "OpenImages",
@@ -115,7 +116,7 @@ _OPEN = Panel(
     "crowds268-asl",
     epsilon=0.2,
     kappa=0.5,
-    size=Size(labels=24, sets=4, images=24, epochs=8, batch=8, training=1800, test=1200, attacked=40),
+    size=Size(labels=24, sets=4, images=24, batch=8, training=1800, test=1200, attacked=40),
 )
 _PANELS = {
     "table-01": [*_NUS, *_COCO],
