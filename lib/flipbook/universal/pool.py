@@ -121,7 +121,7 @@ class Pool:
 
     def take(self, index: Tensor) -> Tensor:
         """Images of these indices, on the model's device."""
-        return self.images[index.to(self.images.device)].to(self.device)
+        return self.images.index_select(0, index.to(self.images.device)).to(self.device)
 
     def containing(self, omega: TargetSet) -> Tensor:
         """Indices of the images predicted to contain every label of a target set."""

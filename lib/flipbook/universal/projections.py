@@ -63,9 +63,10 @@ class _Rescale(torch.autograd.Function):
         q, g_rows = q.flatten(1), g.flatten(1)
         below_one = 1 - torch.finfo(q.dtype).eps / 2
         largest = torch.hardshrink(q, below_one)  # where the division applies: ±1 at the largest |w_j|, 0 elsewhere
-        count = torch.linalg.vecdot(largest, largest).clamp(min=1)
+        count = largest.norm(dim=1).square_().round_().clamp_(min=1)  # half the time of any way to count
         share = torch.linalg.vecdot(q, g_rows) * applies / count
-        return largest.mul_(-share[:, None]).add_(g_rows).mul_((factor / m)[:, None]).view_as(g), None, None
+        torch.addcmul(g_rows, largest, -share[:, None], out=largest)
+        return largest.mul_((factor / m)[:, None]).view_as(g), None, None
 
 
 class _Clip(torch.autograd.Function):
