@@ -101,7 +101,8 @@ def test_indexing_selects_images(name):
     goal, z = goals()[name], logits()
     index = torch.tensor([3, 1, 1])
     assert len(goal[index]) == 3
-    assert torch.equal(goal[index].margins(z[index]), goal.margins(z)[index])
+    # Not bitwise: a codebook's scores are a product of matrices, which some processors round by the size of the batch.
+    torch.testing.assert_close(goal[index].margins(z[index]), goal.margins(z)[index], rtol=0, atol=1e-14)
 
 
 @pytest.mark.parametrize(
