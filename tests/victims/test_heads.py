@@ -60,9 +60,8 @@ def test_group_decoding(outputs, groups, queries, share):
     assert head.queries.shape == (queries, 8)
     before = head(maps)
     assert before.shape == (2, outputs)
-    head.weights.data[1] += torch.randn_like(
-        head.weights[1]
-    )  # the second group; 1 for all is lost on normalised features
+    # The second group moves. Not by a constant, which is lost on normalised features.
+    head.weights.data[1] += torch.randn_like(head.weights[1])
     moved = (~torch.isclose(head(maps), before)).any(0).nonzero().flatten().tolist()
     assert moved == list(range(share, min(2 * share, outputs)))
 
