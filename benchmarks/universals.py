@@ -17,7 +17,7 @@ from statistics import median
 
 import pandas as pd
 import torch
-from overhead import RESULTS, Recorder, replay, seconds
+from overhead import RESULTS, Recorder, keep_memory, replay, seconds
 from tqdm import tqdm
 
 from flipbook import datasets, universal, victims
@@ -59,6 +59,7 @@ def measure(name: str, pool: Pool, recorder: Recorder, labels: tuple[int, ...], 
 
 def main() -> None:
     """Measure and write benchmarks/results/<device>-universals-<model>.csv."""
+    keep_memory()
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
     parser.add_argument("--model", default="pictograms81-asl", help="a shipped victim with labels")

@@ -217,6 +217,10 @@ def test_label_vectors_that_do_not_fit_the_graph_are_refused():
         semantics.h(VOC, VOC.mask(CAT)[None], torch.ones(1, 20, dtype=torch.bool))
     with pytest.raises(ValueError, match="targets: 1 rows, predictions: 2"):
         semantics.h(VOC, VOC.mask(CAT).expand(2, -1), VOC.mask("cat")[None])
+    with pytest.raises(ValueError, match="nodes: 1 rows, predictions: 2: give one row for each image"):
+        semantics.locally_consistent(VOC, VOC.mask(CAT).expand(2, -1), VOC.mask("cat")[None])
+    with pytest.raises(ValueError, match=r"nodes: shape \(2, 20\), must be \(B, 35\)"):
+        semantics.locally_consistent(VOC, VOC.mask(CAT).expand(2, -1), torch.zeros(20, dtype=torch.bool))
 
 
 def test_logits_are_refused():

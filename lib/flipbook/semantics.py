@@ -44,7 +44,7 @@ def h(graph: KnowledgeGraph, predictions: Tensor, targets: Tensor) -> Tensor:
     the authors' program then also switches off siblings, in an order that matters to the result.
     """
     on = _vectors(graph, predictions, "predictions")
-    Ω = _vectors(graph, targets.expand(len(on), -1) if targets.ndim == 1 else targets, "targets")
+    Ω = _beside(graph, on, targets, "targets")
     _require_on(on, Ω, graph.labels)
     Ψ = Ω | (on & (Ω.to(graph.anc) @ graph.anc > 0))
     above = on & (Ω.to(graph.anc) @ graph.anc.T > 0)
@@ -128,16 +128,14 @@ def locally_consistent(graph: KnowledgeGraph, predictions: Tensor, nodes: Tensor
     Raises
     ------
     ValueError
-        As `violations`, for predictions and nodes.
-    RuntimeError
-        For nodes of another shape.
+        As `violations`, for predictions and nodes, and for another number of rows of nodes.
 
     Notes
     -----
     Source: FR_S of the GMLA authors' program asks for this at the labels of Ω.
     """
     at = consistent_at(graph, predictions)
-    return (at | ~_vectors(graph, nodes.expand_as(at), "nodes")).all(1)
+    return (at | ~_beside(graph, at, nodes, "nodes")).all(1)
 
 
 def globally_consistent(graph: KnowledgeGraph, predictions: Tensor) -> Tensor:
@@ -304,6 +302,16 @@ def _vectors(graph: KnowledgeGraph, tensor: Tensor, name: str) -> Tensor:
     return on
 
 
+def _beside(graph: KnowledgeGraph, images: Tensor, tensor: Tensor, name: str) -> Tensor:
+    """Labels for each of the images, whether they are given for each or once for all."""
+    on = _vectors(graph, tensor.expand(len(images), -1) if tensor.ndim == 1 else tensor, name)
+    if len(on) != len(images):
+        raise ValueError(
+            f"{name}: {len(on)} rows, predictions: {len(images)}: give one row for each image, or (C,) for all"
+        )
+    return on
+
+
 def _on(tensor: Tensor, name: str) -> Tensor:
     """Labels that are on, from bool or 0/1: a logit is not 0 where its label is off."""
     if tensor.dtype == torch.bool:
@@ -329,8 +337,6 @@ def _alike(**vectors: Tensor) -> list[Tensor]:
 
 
 def _require_on(on: Tensor, Ω: Tensor, labels: tuple[str, ...] | None) -> None:
-    if Ω.shape != on.shape:
-        raise ValueError(f"targets: {len(Ω)} rows, predictions: {len(on)}: give one target set for each image")
     row, column = (Ω & ~on).nonzero()[:1].T
     if len(row):
         name = repr(labels[int(column)]) if labels else f"label {int(column)}"

@@ -140,20 +140,29 @@ def test_shares_of_steps_count_every_step_alike():
     assert why(claim.within, "in range", "here", nothing, low=85) == claim.FEW
 
 
-def table():
-    lines = [
-        ("A", "x", "m", 90, 45, 1),
-        ("A", "y", "m", 80, 80, 2),
-        ("B", "x", "m", 50, 5, 4),
-        ("B", "y", "m", 48, 5, 4),
-    ]
-    return pd.DataFrame(lines, columns=["method", "dataset", "model", "FR_N", "FR_S", "NT_R"])
+def fooled(spread=0.02, sets=6, **by_dataset):
+    """Rows of method A and one model, whose rates alternate around the mean of each data set."""
+    parts = []
+    for dataset, mean in by_dataset.items():
+        part = rows(measure="fr_n", A=[mean + spread * (-1) ** i for i in range(sets)])
+        parts.append(part.assign(dataset=dataset, model="m"))
+    return pd.concat(parts)
 
 
-def test_lower_on_one_data_set_with_every_model():
-    assert verdict(claim.lower_on, table(), "A", "y", "x", "here") is True
-    assert verdict(claim.lower_on, table(), "A", "x", "y", "here") is False
-    assert verdict(claim.lower_on, table(), "B", "y", "x", "here") is None  # by two points only
+@pytest.mark.parametrize(
+    ("of", "expected"),
+    [
+        (fooled(x=0.90, y=0.80), True),
+        (fooled(x=0.80, y=0.90), False),
+        (fooled(x=0.50, y=0.48), None),  # by two points only
+        (fooled(x=0.90, y=0.80, spread=0.1), None),  # within the error
+        (fooled(x=0.90, y=0.80, sets=5), None),
+        (pd.concat([fooled(x=0.90, y=0.80), fooled(x=0.50, y=0.48).assign(model="n")]), None),
+        (pd.concat([fooled(x=0.90, y=0.80), fooled(x=0.40, y=0.48).assign(model="n")]), False),
+    ],
+)
+def test_lower_on_one_data_set_with_every_model(of, expected):
+    assert verdict(claim.lower_on, of, "A", "y", "x", "here") is expected
 
 
 @pytest.mark.parametrize(

@@ -55,13 +55,14 @@ def embedded() -> list[str]:
     return list(_EMBEDDED)
 
 
+@cache  # once per set and process
 def digest(name: str) -> str:
     """SHA-256 over the first test images and all test targets of an embedded set, as 64 hexadecimal digits."""
     _require("embedded data set", name, embedded())
     return drift.digest_of(_EMBEDDED[name](name, "test"))
 
 
-@cache  # once per set and process
+@cache  # one warning per set and process
 def _check_drift(name: str) -> None:
     drift.warn_if_changed(name, digest(name))
 
