@@ -2,6 +2,7 @@
 
 import gzip
 import hashlib
+import json
 import pickle
 import struct
 from pathlib import Path
@@ -12,6 +13,28 @@ from PIL import Image
 from flipbook import paths
 
 SHARED = paths.ROOT.parent / "shared" / "datasets"
+VOC_LABELS = [
+    "aeroplane",
+    "bicycle",
+    "bird",
+    "boat",
+    "bottle",
+    "bus",
+    "car",
+    "cat",
+    "chair",
+    "cow",
+    "diningtable",
+    "dog",
+    "horse",
+    "motorbike",
+    "person",
+    "pottedplant",
+    "sheep",
+    "sofa",
+    "train",
+    "tvmonitor",
+]
 CIFAR_CLASSES = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
 
 
@@ -98,4 +121,45 @@ def gtsrb(root: Path, classes=(0, 2, 42), tracks: int = 12, frames: int = 3) -> 
         Image.new("RGB", (50, 45), (100 + index, 0, number)).save(place / f"{index:05d}.ppm")
         lines.append(f"{index:05d}.ppm;50;45;5;5;44;40;{number}")
     (folder / "GT-final_test.csv").write_text("\n".join(lines) + "\n")
+    return folder
+
+
+def voc2012(root: Path, images: int = 50) -> Path:
+    """Folder VOCdevkit/VOC2012 below root; image i is (5 (i % 50), 100, 200) and shows labels i and i + 1 modulo 20.
+
+    Every tenth image shows none but difficult objects. The lists are in the official form, two blanks before a 1.
+    """
+    folder = root / "VOCdevkit" / "VOC2012"
+    lists, pictures = folder / "ImageSets" / "Main", folder / "JPEGImages"
+    for place in (lists, pictures):
+        place.mkdir(parents=True)
+    names = [f"2008_{i:06d}" for i in range(images)]
+    for i, name in enumerate(names):
+        Image.new("RGB", (40, 30), (5 * (i % 50), 100, 200)).save(pictures / f"{name}.jpg", quality=95)
+    for column, label in enumerate(VOC_LABELS):
+        shown = [column in (i % 20, (i + 1) % 20) for i in range(images)]
+        marks = [-1 if not on else 0 if i % 10 == 9 else 1 for i, on in enumerate(shown)]
+        lines = [f"{name} {mark:2d}\n" for name, mark in zip(names, marks, strict=True)]
+        (lists / f"{label}_trainval.txt").write_text("".join(lines))
+    return folder
+
+
+def coco2014(root: Path, train: int = 20, val: int = 6) -> Path:
+    """Folder coco below root; image i is (5 i, 100, 200) and shows categories 1 and 3, image 2 none.
+
+    Categories are numbered with gaps, as the official ones are; files are listed in another order than their numbers.
+    """
+    folder = root / "coco"
+    (folder / "annotations").mkdir(parents=True)
+    categories = [{"id": number, "name": name} for number, name in ((3, "car"), (1, "person"), (90, "toothbrush"))]
+    for part, n in (("train", train), ("val", val)):
+        (folder / f"{part}2014").mkdir()
+        images = [{"id": 10 * i, "file_name": f"COCO_{part}2014_{10 * i:012d}.jpg"} for i in reversed(range(n))]
+        for image in images:
+            i = image["id"] // 10
+            Image.new("RGB", (60, 40), (5 * i, 100, 200)).save(folder / f"{part}2014" / image["file_name"], quality=95)
+        shown = [(i, number) for i in range(n) if i != 2 for number in (1, 3, 3)]
+        annotations = [{"image_id": 10 * i, "category_id": number} for i, number in shown]
+        content = {"categories": categories, "images": images, "annotations": annotations}
+        (folder / "annotations" / f"instances_{part}2014.json").write_text(json.dumps(content))
     return folder

@@ -3,6 +3,7 @@ import shutil
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
+from zipfile import ZipFile
 
 import pytest
 import torch
@@ -77,6 +78,43 @@ def test_each_set_uses_the_official_downloader(root, monkeypatch, name, official
     monkeypatch.setattr(official, "download", no_server)
     with pytest.raises(OSError, match=r"could not be fetched into .*corrupted"):
         fetch.fetch(name)
+
+
+def test_voc_comes_from_the_official_downloader(root, monkeypatch):
+    def no_server(url, folder, filename=None, md5=None):
+        raise RuntimeError(f"File not found or corrupted: {filename}, {md5}")
+
+    monkeypatch.setattr("torchvision.datasets.voc.download_and_extract_archive", no_server)
+    with pytest.raises(OSError, match=r"VOC 2012 could not be fetched .*VOCtrainval_11-May-2012.tar, 6cd6e144f989b92b"):
+        fetch.fetch("voc2012")
+
+
+def test_coco_is_fetched_with_its_sums_and_unpacked(root, tmp_path, monkeypatch, capsys):
+    made = layouts.coco2014(tmp_path / "made")
+    served = tmp_path / "served"
+    for archive, parts in {"zips/train2014": ["train2014"], "zips/val2014": ["val2014"]}.items():
+        pack(served / f"{archive}.zip", made, parts)
+    pack(served / "annotations" / "annotations_trainval2014.zip", made, ["annotations"])
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=served))
+    Thread(target=server.serve_forever, daemon=True).start()
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    monkeypatch.setattr(fetch, "COCO_SERVER", f"http://127.0.0.1:{server.server_port}")
+    assert command.main(["coco2014"]) == 1
+    assert "MS-COCO 2014 could not be fetched" in capsys.readouterr().err  # the sums are the official archives'
+    monkeypatch.setattr(fetch, "COCO", {path: layouts.md5(served / path) for path in fetch.COCO})
+    assert command.main(["coco2014"]) == 0
+    assert "coco2014: ready, 17 train, 2 validation, 5 test images" in capsys.readouterr().out
+    server.shutdown()
+    server.server_close()
+
+
+def pack(archive, folder, parts):
+    """Zip some folders."""
+    archive.parent.mkdir(parents=True, exist_ok=True)
+    with ZipFile(archive, "w") as file:
+        for part in parts:
+            for path in sorted((folder / part).iterdir()):
+                file.write(path, f"{part}/{path.name}")
 
 
 def test_a_damaged_file_already_there_is_told_and_left_alone(root, mirror, capsys):

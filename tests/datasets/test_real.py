@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from flipbook import datasets
-from flipbook.datasets import real
+from flipbook.datasets import photographs, real
 from tests.datasets import layouts
 
 
@@ -118,6 +118,68 @@ def test_gtsrb_test_classes_come_from_the_official_table(root):
     assert ds.pixels(2)[:, 5, 5].tolist() == [102, 0, 42]
     assert len(ds.labels) == len(set(ds.labels)) == 43
     assert (ds.labels[14], ds.labels[33], ds.labels[34]) == ("stop", "right", "left")
+
+
+def test_voc_has_a_vector_of_twenty_labels_and_two_sizes(root):
+    layouts.voc2012(root)
+    parts = {split: datasets.load("voc2012", split) for split in datasets.SPLITS}
+    for ds in parts.values():
+        assert ds.labels == layouts.VOC_LABELS
+        assert (ds.task, ds.targets.dtype) == ("multi-label", torch.uint8)
+        for image, target in ds:
+            assert image.shape == (3, 299, 299)
+            i = round(float(image[0].mean()) * 51)
+            assert sorted({i % 20, (i + 1) % 20}) == target.nonzero().flatten().tolist()
+            assert i % 10 != 9  # difficult objects only
+    assert sum(map(len, parts.values())) == 45
+    smaller = datasets.load("voc2012-224", "test")
+    assert torch.equal(smaller.targets, parts["test"].targets)
+    assert smaller.pixels(0).shape == (3, 224, 224)
+
+
+def test_voc_is_split_6_2_2_by_the_images_names(root):
+    layouts.voc2012(root, 400)
+    lengths = [len(datasets.load("voc2012", split)) for split in datasets.SPLITS]
+    assert lengths == pytest.approx([216, 72, 72], abs=20)
+    before = {file.name for file in photographs.voc2012(root / real.FOLDERS["voc2012"], "test")[2]}
+    (root / "VOCdevkit").rename(root / "larger")
+    layouts.voc2012(root, 100)
+    after = {file.name for file in photographs.voc2012(root / real.FOLDERS["voc2012"], "test")[2]}
+    assert after == {name for name in before if name < "2008_000100"}
+
+
+def test_coco_has_its_official_sets_and_a_column_a_category(root):
+    layouts.coco2014(root)
+    ds = datasets.load("coco2014", "test")
+    assert ds.labels == ["person", "car", "toothbrush"]
+    assert ds.targets.tolist() == [[1, 1, 0]] * 5  # without the one that shows nothing
+    assert [round(float(image[0].mean()) * 51) for image, _ in ds] == [0, 1, 3, 4, 5]
+    assert ds.pixels(0).shape == (3, 224, 224)
+    assert [len(datasets.load("coco2014", split)) for split in ("train", "validation")] == [17, 2]
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "reason"),
+    [
+        ("voc2012", lambda root: next(root.rglob("bird_trainval.txt")).unlink(), r"holds 19 files \*_trainval.txt"),
+        ("voc2012", lambda root: damage(next(root.rglob("bird_trainval.txt")), 60), "bird_trainval.txt and aeroplane"),
+        ("voc2012", lambda root: [f.unlink() for f in root.rglob("*.jpg")], r"images are missing in JPEGImages, first"),
+        ("coco2014", lambda root: next(root.rglob("instances_val*")).unlink(), "instances_val2014.json is missing"),
+        ("coco2014", lambda root: damage(next(root.rglob("instances_val*")), 99), "incomplete or damaged"),
+        (
+            "coco2014",
+            lambda root: next(root.rglob("*val2014_*30.jpg")).unlink(),
+            "1 of 5 images are missing in val2014",
+        ),
+    ],
+)
+def test_incomplete_photographs_give_one_line(root, name, change, reason):
+    {"voc2012": layouts.voc2012, "coco2014": layouts.coco2014}[name](root)
+    change(root)
+    with pytest.raises(OSError, match=reason) as refusal:
+        datasets.load(name, "test")
+    assert f"`python -m flipbook.datasets {name}`" in str(refusal.value)
+    assert "\n" not in str(refusal.value)
 
 
 @pytest.mark.parametrize("name", real.FOLDERS)
@@ -238,3 +300,26 @@ if layouts.SHARED.is_dir():  # small real data that may lie beside the checkout
         stop = (parts["test"].targets == 14).nonzero()[:20, 0]
         red, green, blue = datasets.stack(parts["test"], stop)[0].mean((0, 2, 3))
         assert red > 1.1 * max(green, blue)
+
+    def test_real_photographs(root):
+        unpack("coco", root)
+        coco = root / "coco"
+        (coco / "val2017").rename(coco / "val2014")
+        (coco / "annotations" / "instances_val2017.json").rename(coco / "annotations" / "instances_val2014.json")
+        ds = datasets.load("coco2014", "test")
+        assert len(ds.labels) == 80
+        assert (ds.labels[0], ds.labels[-1]) == ("person", "toothbrush")
+        assert (ds.targets.sum(dim=0) > 0).sum() == 65
+        assert datasets.stack(ds, range(3))[0].shape == (3, 3, 224, 224)
+
+    def test_real_lists_of_voc(root):
+        unpack("voc", root)
+        folder = root / "voc" / "VOCdevkit-2007-labels" / "VOC2007"
+        lists = folder / "ImageSets" / "Main"
+        (folder / "JPEGImages").mkdir(exist_ok=True)
+        for line in (lists / "cat_trainval.txt").read_text().splitlines():
+            (folder / "JPEGImages" / f"{line.split()[0]}.jpg").touch()
+        parts = {split: photographs.voc2012(folder, split) for split in datasets.SPLITS}
+        shown = sum(vectors[:, 7].sum() for _, vectors, _ in parts.values())
+        assert shown == sum(line.split()[1] == "1" for line in (lists / "cat_trainval.txt").read_text().splitlines())
+        assert [round(len(files) / 5011, 1) for _, _, files in parts.values()] == [0.6, 0.2, 0.2]

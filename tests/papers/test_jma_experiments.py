@@ -6,6 +6,7 @@ import torch
 from flipbook import attacks, datasets, experiment, victims
 from flipbook.papers.jma import experiments as paper
 from flipbook.report import reported
+from flipbook.victims.paper import EXPECTED
 
 TABLES = [f"table-{number:02d}" for number in range(1, 15)]
 
@@ -72,6 +73,20 @@ def test_panels_are_those_of_the_printed_table(artefact):
         assert victims.describe(panel.victim).dataset == panel.data
 
 
+@pytest.mark.parametrize("artefact", paper._PAPER)
+def test_paper_panels_are_among_the_printed_ones(artefact):
+    panels, printed = paper.panels(artefact, "paper"), reported(f"jma/{artefact}")["panel"]
+    assert {panel.letter for panel in panels} <= set(printed)
+    for panel, stand_in in zip(panels, paper.panels(artefact), strict=False):
+        assert (panel.letter, panel.target, panel.require_correct) == (
+            stand_in.letter,
+            stand_in.target,
+            stand_in.require_correct,
+        )
+        if panel.victim in EXPECTED:
+            assert EXPECTED[panel.victim][0] == panel.data
+
+
 def test_flips_exactly_ten_predicted_labels(labels_scene):
     assert ((labels_scene.chosen.predicted.bool() != labels_scene.goal.target).sum(dim=1) == 10).all()
     assert (labels_scene.chosen.predicted == labels_scene.chosen.targets).all()
@@ -116,7 +131,7 @@ def test_sizes_follow_the_profile_unless_asked():
     [
         (lambda: paper.panels("table-15"), "the JMA paper's tables are table-01"),
         (lambda: paper.panels("table-06", "cluster"), "choose 'laptop' or 'paper'"),
-        (lambda: paper.panels("table-06", "paper"), "no paper profile yet.*pictograms20"),
+        (lambda: paper.panels("table-13", "paper"), "no paper profile yet.*pictograms81 stands in for.*table-12"),
         (lambda: paper.size("table-06", "laptop", images=-1), "images is -1: give a positive number, or 0"),
         (lambda: paper.one_image(paper.panels("table-05")[0], "eleven", ""), "class 'eleven' is not one of digits"),
     ],

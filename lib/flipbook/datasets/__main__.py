@@ -1,4 +1,4 @@
-"""Command line `python -m flipbook.datasets mnist cifar10 gtsrb`: fetch real data sets into $DATA_ROOT."""
+"""Command line `python -m flipbook.datasets mnist voc2012`: fetch real data sets into $DATA_ROOT."""
 
 import argparse
 import sys

@@ -1,4 +1,4 @@
-"""MNIST, CIFAR-10 and GTSRB below $DATA_ROOT in their official layouts, read by torchvision; CIFAR-10 also as JPEG."""
+"""Real data sets below $DATA_ROOT in their official layouts; CIFAR-10 also as JPEG."""
 
 from functools import partial
 from pathlib import Path
@@ -8,17 +8,34 @@ import torch
 from PIL import Image
 
 from flipbook import paths
-from flipbook.datasets import chance, labels
+from flipbook.datasets import chance, labels, photographs
 from flipbook.datasets.imageset import ImageSet
 
 # torchvision takes seconds to import, so it is imported where a real set is read.
-OFFICIAL = {"mnist": "MNIST/raw", "cifar10": "cifar-10-batches-py", "gtsrb": "gtsrb/GTSRB"}
+OFFICIAL = {
+    "mnist": "MNIST/raw",
+    "cifar10": "cifar-10-batches-py",
+    "gtsrb": "gtsrb/GTSRB",
+    "voc2012": "VOCdevkit/VOC2012",
+    "voc2012-224": "VOCdevkit/VOC2012",
+    "coco2014": "coco",
+}
 # CIFAR-10 as a folder of JPEG files {train,test}/{index:05d}_{class}.jpg: as good for practice, its pixels are not the
 # official ones, and whatever is made from it says so.
 FOLDERS = OFFICIAL | {"cifar10-jpeg": "cifar10-jpeg"}
-TITLES = {"mnist": "MNIST", "cifar10": "CIFAR-10", "gtsrb": "GTSRB", "cifar10-jpeg": "CIFAR-10 (JPEG)"}
+TITLES = {
+    "mnist": "MNIST",
+    "cifar10": "CIFAR-10",
+    "gtsrb": "GTSRB",
+    "cifar10-jpeg": "CIFAR-10 (JPEG)",
+    "voc2012": "VOC 2012",
+    "voc2012-224": "VOC 2012",
+    "coco2014": "MS-COCO 2014",
+}
 MNIST_BORDER = 2  # zero padded to 32 x 32, as in the JMA authors' code
-GTSRB_SIDE = 64  # the JMA paper attacks 64 x 64 signs
+# Pictures are resized to squares. The JMA paper attacks 64 x 64 signs and states 224 x 224 for MS-COCO; for VOC 2012 it
+# says nothing, so Inception-v3 gets its usual 299 x 299, the others what torchvision's ViT asks for.
+SIDES = {"gtsrb": 64, "voc2012": 299, "voc2012-224": 224, "coco2014": 224}
 # What reading a partial or damaged file can raise: torchvision checks some files by MD5, asserts on others and
 # reshapes what it finds.
 DAMAGE = (OSError, EOFError, RuntimeError, AssertionError, ValueError, TypeError, KeyError)
@@ -28,7 +45,8 @@ def load(name: str, split: str) -> ImageSet:
     """Real data set; name is one of FOLDERS.
 
     "test" is the official test set. "validation" is a fixed tenth of the official training set (of its tracks for
-    GTSRB, class by class, because the frames of a track are nearly alike), "train" is the rest.
+    GTSRB, class by class, because the frames of a track are nearly alike), "train" is the rest. VOC 2012, whose test
+    labels are not public, is split 6 : 2 : 2; of MS-COCO the official validation set is "test".
 
     Raises
     ------
@@ -44,13 +62,14 @@ def load(name: str, split: str) -> ImageSet:
             f"{name} is not in {folder}: {_remedy(name, 'fetch it')}, "
             f"or set DATA_ROOT to the folder that holds {FOLDERS[name]}"
         )
-    read = {"mnist": _mnist, "cifar10": _cifar10, "gtsrb": _gtsrb, "cifar10-jpeg": _cifar10_jpeg}[name]
     try:
-        names, classes, draw = read(root, split)
+        names, targets, draw = _READ[name](root, split)
     except DAMAGE as error:
         raise damaged(name, folder, error) from error
-    targets = torch.as_tensor(classes, dtype=torch.int64)
-    return ImageSet(name, split, names, "single-label", targets, draw, None, f"{TITLES[name]}, {split} images")
+    vectors = np.ndim(targets) == 2
+    targets = torch.as_tensor(targets, dtype=torch.uint8 if vectors else torch.int64)
+    task = "multi-label" if vectors else "single-label"
+    return ImageSet(name, split, names, task, targets, draw, None, f"{TITLES[name]}, {split} images")
 
 
 def damaged(name: str, place: Path, error: Exception) -> OSError:
@@ -136,16 +155,27 @@ def _gtsrb(root: Path, split: str) -> tuple:
         classes = np.array([int(file.parent.name) for file in files])
     tracks = np.array([f"{file.parent.name}/{file.name.split('_')[0]}" for file in files])  # class/track_frame.ppm
     rows = rows_of("gtsrb", split, tracks, classes)
-    return labels.catalogue()["gtsrb"], classes[rows], partial(_picture, [files[row] for row in rows])
+    return labels.catalogue()["gtsrb"], classes[rows], partial(_picture, "gtsrb", [files[row] for row in rows])
 
 
-def _picture(files: list[Path], index: int) -> np.ndarray:
+def _voc2012(name: str, root: Path, split: str) -> tuple:
+    names, vectors, files = photographs.voc2012(root / FOLDERS[name], split)
+    return names, vectors, partial(_picture, name, files)
+
+
+def _coco2014(root: Path, split: str) -> tuple:
+    names, vectors, files = photographs.coco2014(root / FOLDERS["coco2014"], "val" if split == "test" else "train")
+    rows = rows_of("coco2014", split, np.arange(len(files)))
+    return names, vectors[rows], partial(_picture, "coco2014", [files[row] for row in rows])
+
+
+def _picture(name: str, files: list[Path], index: int) -> np.ndarray:
     try:
         with Image.open(files[index]) as file:
             image = file.convert("RGB")
     except DAMAGE as error:
-        raise damaged("gtsrb", files[index], error) from error
-    return np.asarray(image.resize((GTSRB_SIDE, GTSRB_SIDE), Image.Resampling.BILINEAR))
+        raise damaged(name, files[index], error) from error
+    return np.asarray(image.resize((SIDES[name], SIDES[name]), Image.Resampling.BILINEAR))
 
 
 def rows_of(name: str, split: str, groups: np.ndarray, classes: np.ndarray | None = None) -> np.ndarray:
@@ -164,3 +194,14 @@ def rows_of(name: str, split: str, groups: np.ndarray, classes: np.ndarray | Non
         chosen.append(members[order[: (len(members) + 8) // 10]])
     held_back = np.isin(groups, np.concatenate(chosen))
     return np.flatnonzero(held_back if split == "validation" else ~held_back)
+
+
+_READ = {
+    "mnist": _mnist,
+    "cifar10": _cifar10,
+    "gtsrb": _gtsrb,
+    "cifar10-jpeg": _cifar10_jpeg,
+    "voc2012": partial(_voc2012, "voc2012"),
+    "voc2012-224": partial(_voc2012, "voc2012-224"),
+    "coco2014": _coco2014,
+}

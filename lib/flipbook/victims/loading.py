@@ -23,6 +23,12 @@ def describe(name: str, folder: Path | None = None) -> table.Victim:
     listed = paper.listed()
     if name in listed:
         return listed[name]
+    if name in paper.EXPECTED:
+        dataset, architecture = paper.EXPECTED[name]
+        raise FileNotFoundError(
+            f"victim {name!r}, torchvision's {architecture} on {dataset}, needs weights of yours: list them with "
+            f"flipbook.victims.enlist({name!r}, 'weights.pt')"
+        )
     if name not in catalogue.names():
         raise KeyError(catalogue.unknown(name, names()))
     rows = table.read(folder)

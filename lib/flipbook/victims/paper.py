@@ -6,8 +6,10 @@ torchvision takes seconds to import, so it is imported where a network is built.
 import io
 from collections.abc import Callable
 from pathlib import Path
+from pickle import UnpicklingError
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load as parse
 from torch import Tensor, nn
 
@@ -71,6 +73,14 @@ ARCHITECTURES = {
     "vgg16-ecoc": Vgg16Ensemble,
 }
 
+# What the paper profile's notebooks ask for: data set and architecture by the victim's name; see `enlist`.
+EXPECTED = {
+    "voc2012-inception-v3": ("voc2012", "inception-v3"),
+    "voc2012-resnet-50": ("voc2012-224", "resnet-50"),
+    "voc2012-vit-b-16": ("voc2012-224", "vit-b-16"),
+    "coco2014-swin-b": ("coco2014", "swin-b"),
+}
+
 
 def build(architecture: str, outputs: int) -> nn.Module:
     """Return an untrained network of the papers: images (N, 3, H, W) in [0, 1] -> logits (N, outputs), eval mode.
@@ -109,16 +119,26 @@ def codebook(victim: table.Victim) -> Tensor | None:
 def load(victim: table.Victim) -> nn.Module:
     """Return a listed victim: its architecture with the state in its .safetensors or weights-only .pt file."""
     content = table.checked(victim, folder(), f"put it there, or correct {table.TABLE} beside it")
-    if victim.file.endswith(".safetensors"):
-        state = parse(content)
-    else:
-        state = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
-    net = build(victim.architecture, victim.outputs)
+    return fitted(victim.architecture, victim.outputs, victim.file, content)
+
+
+def fitted(architecture: str, outputs: int, file: str, content: bytes) -> nn.Module:
+    """Return `build`'s network with the state that a .safetensors or weights-only .pt file of this content holds.
+
+    Raises ValueError in one line for files of another kind and for states that do not fit.
+    """
+    net = build(architecture, outputs)
     try:
-        net[1].load_state_dict(state)
-    except RuntimeError as error:
+        if file.endswith(".safetensors"):
+            state = parse(content)
+        else:
+            state = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+    except (SafetensorError, UnpicklingError, RuntimeError, EOFError) as error:
+        raise ValueError(f"{file} holds no tensors that can be read safely ({str(error).splitlines()[0]})") from None
+    try:
+        # Inception-v3 is trained with a second head, which is no part of the victim.
+        net[1].load_state_dict({key: value for key, value in state.items() if not key.startswith("AuxLogits.")})
+    except (RuntimeError, TypeError, AttributeError) as error:
         first = str(error).splitlines()[1].strip() if "\n" in str(error) else str(error)
-        raise ValueError(
-            f"{victim.file} does not fit {victim.architecture} with {victim.outputs} outputs: {first}"
-        ) from None
+        raise ValueError(f"{file} does not fit {architecture} with {outputs} outputs: {first}") from None
     return net

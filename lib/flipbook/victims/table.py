@@ -61,16 +61,21 @@ def _victim(row: dict[str, str], path: Path) -> Victim:
         raise ValueError(f"{path}: the row of {row['name']!r} is damaged ({error}): restore it from git") from None
 
 
-def record(victim: Victim, weights: bytes, history: str, folder: Path) -> None:
-    """Write weights, training history and table row, all of them or none, one writer at a time."""
+def record(victim: Victim, weights: bytes, history: str | None, folder: Path) -> None:
+    """Write weights, training history (None: there is none) and table row, all or none, one writer at a time."""
     paths.BUILD.mkdir(parents=True, exist_ok=True)
     with FileLock(paths.BUILD / f"{TABLE}.lock"):
         rows = read(folder) | {victim.name: victim}
         text = io.StringIO(newline="")
         writer = csv.writer(text, lineterminator="\n")
         writer.writerows([COLUMNS, *(astuple(rows[name]) for name in sorted(rows))])
-        history_file = folder / HISTORY / f"{victim.name}.csv"
-        write_whole({folder / victim.file: weights, history_file: history, folder / TABLE: text.getvalue()})
+        histories = {} if history is None else {folder / HISTORY / f"{victim.name}.csv": history}
+        write_whole({folder / victim.file: weights, **histories, folder / TABLE: text.getvalue()})
+
+
+def digest(weights: bytes) -> str:
+    """SHA-256 of a weight file's content, as the table has it."""
+    return hashlib.sha256(weights).hexdigest()
 
 
 MEND = "restore the file from git, or make it again with ./run_all.sh victims --force"
@@ -82,7 +87,7 @@ def checked(victim: Victim, folder: Path, mend: str = MEND) -> bytes:
     if not path.is_file():
         raise FileNotFoundError(f"the weights of {victim.name!r}, {path}, are missing: {mend}")
     content = path.read_bytes()
-    found = hashlib.sha256(content).hexdigest()
+    found = digest(content)
     if found != victim.sha256:
         said = f"{path} has sha256 {found[:12]}..., {TABLE} says {victim.sha256[:12]}..."
         raise ValueError(f"{said}: it is damaged or was changed; {mend}")

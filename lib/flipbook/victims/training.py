@@ -1,6 +1,5 @@
 """Train a victim and add it to the table."""
 
-import hashlib
 import time
 from functools import partial
 from pathlib import Path
@@ -140,7 +139,7 @@ def _row(recipe: catalogue.Recipe, weights: bytes, measured: float, parameters: 
     return table.Victim(
         name=recipe.name,
         file=f"{recipe.name}.safetensors",
-        sha256=hashlib.sha256(weights).hexdigest(),
+        sha256=table.digest(weights),
         dataset=recipe.dataset,
         stands_for=recipe.stands_for,
         architecture=recipe.architecture,

@@ -1,0 +1,81 @@
+"""Weights of the reader's own become victims that notebooks find by name."""
+
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import nn
+from torch.nn.functional import one_hot
+
+from flipbook import victims
+from flipbook.papers.jma import experiments as jma
+from flipbook.victims import paper, table
+from tests.datasets import layouts
+
+
+class ReadsColours(nn.Module):
+    """Knows the labels of `layouts.voc2012` from the colour that an image has."""
+
+    def __init__(self, outputs):
+        super().__init__()
+        self.sharpness = nn.Parameter(torch.zeros(1))
+
+    def forward(self, x):
+        red = x[:, 0].mean((1, 2)) * paper.IMAGENET["std"][0] + paper.IMAGENET["mean"][0]
+        i = (red * 51).round().long()
+        return self.sharpness * (one_hot(i % 20, 20) + one_hot((i + 1) % 20, 20) - 0.5)
+
+
+@pytest.fixture
+def weights(tmp_path, monkeypatch):
+    """Weights of such a network in the place of Inception-v3's, and VOC 2012 to measure it on."""
+    monkeypatch.setenv("DATA_ROOT", str(tmp_path / "data"))
+    monkeypatch.setitem(paper.ARCHITECTURES, "inception-v3", ReadsColours)
+    layouts.voc2012(tmp_path / "data")
+    file = tmp_path / "mine.safetensors"
+    save_file({"sharpness": torch.ones(1) * 4, "AuxLogits.fc.bias": torch.zeros(20)}, file)
+    return file
+
+
+def test_the_paper_profile_finds_what_was_listed(weights):
+    with pytest.raises(FileNotFoundError, match=r"needs weights of yours.*enlist\('voc2012-inception-v3'"):
+        victims.load("voc2012-inception-v3")
+    listed = victims.enlist("voc2012-inception-v3", weights)
+    assert (listed.quality, listed.metric, listed.outputs) == (1.0, "mAP", 20)
+    assert victims.describe("voc2012-inception-v3") == listed
+    (panel,) = jma.panels("table-07", "paper")
+    scene = jma.scene(panel, 3)
+    assert scene.data.caption == "VOC 2012, test images"
+    assert scene.chosen.images.shape == (3, 3, 299, 299)
+    assert ((scene.chosen.predicted.bool() != scene.goal.target).sum(dim=1) == 5).all()
+
+
+def test_listing_again_replaces_and_keeps_the_others(weights, tmp_path):
+    victims.enlist("voc2012-inception-v3", weights)
+    victims.enlist("another", weights, dataset="voc2012-224", architecture="inception-v3")
+    save_file({"sharpness": torch.zeros(1)}, weights)
+    worse = victims.enlist("voc2012-inception-v3", weights)
+    assert worse.quality < 1
+    assert set(table.read(paper.folder())) == {"voc2012-inception-v3", "another"}
+    assert not victims.load("voc2012-inception-v3")(torch.rand(2, 3, 299, 299)).any()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"name": "pictograms20-resnet"}, "is one of ours: choose another name"),
+        ({"name": "mine"}, "dataset and architecture of 'mine' are not known: give both, or one of the names"),
+        ({"state": {"sharpness": torch.ones(2)}}, "mine.safetensors does not fit inception-v3 with 20 outputs"),
+        ({"content": b"not weights"}, "mine.safetensors holds no tensors that can be read safely"),
+        ({"content": b"not weights", "file": "mine.pt"}, "mine.pt holds no tensors that can be read safely"),
+    ],
+)
+def test_what_cannot_be_listed_leaves_no_trace(weights, change, message):
+    file = weights.with_name(change.get("file", weights.name))
+    if "state" in change:
+        save_file(change["state"], file)
+    elif "content" in change:
+        file.write_bytes(change["content"])
+    with pytest.raises(ValueError, match=message) as refusal:
+        victims.enlist(change.get("name", "voc2012-inception-v3"), file)
+    assert "\n" not in str(refusal.value)
+    assert not paper.folder().exists()
