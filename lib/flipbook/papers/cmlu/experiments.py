@@ -144,8 +144,8 @@ def panels(artefact: str, profile: str = "laptop") -> list[Panel]:
         raise ValueError(f"artefact is {artefact!r}: did you mean {near!r}? The CMLU paper has {', '.join(_PANELS)}")
     if profile == "paper":
         raise ValueError(
-            f"{artefact} has no paper profile yet: there are no loaders of NUS-WIDE and OpenImages, and of MS-COCO none "
-            "of the paper's models; run it with profile 'laptop'"
+            f"{artefact} has no paper profile yet: there are no loaders of NUS-WIDE and OpenImages, and for MS-COCO "
+            "none of the paper's models; run it with profile 'laptop'"
         )
     if profile != "laptop":
         raise ValueError(f"profile is {profile!r}: choose 'laptop' or 'paper'")
