@@ -36,12 +36,20 @@ def verdict(check, *arguments, **options):
     ],
 )
 def test_higher(mine, theirs, expected):
-    table = rows(CMLU_beta=mine, NAG=theirs)
+    table = rows(CMLU_beta=mine, SGA=theirs)
+    assert verdict(cmlu_claims.higher, table, "CMLU_beta", "SGA", 2, "here") is expected
+
+
+@pytest.mark.parametrize(("nag", "expected"), [(40.0, True), (99.0, None), (60.0, None)])
+def test_what_is_said_of_nag_must_outlast_another_training(nag, expected):
+    table = rows(CMLU_beta=[90.0] * 4, NAG=[nag] * 4)
     assert verdict(cmlu_claims.higher, table, "CMLU_beta", "NAG", 2, "here") is expected
+    below = {True: False}.get(expected, expected)
+    assert verdict(cmlu_claims.higher, table, "NAG", "CMLU_beta", 2, "here") is below
 
 
 def test_order_judges_neighbours():
-    table, claims = rows(NAG=[90.0] * 4, CMLU_alpha=[50.0] * 4, SGA=[70.0] * 4), Claims()
+    table, claims = rows(NAG=[99.0] * 4, CMLU_alpha=[50.0] * 4, SGA=[70.0] * 4), Claims()
     cmlu_claims.order(claims, table, ("NAG", "CMLU_alpha", "SGA"), 2, "here")
     assert [claim.holds for claim in claims] == [True, False]
     assert [claim.text.partition(": ")[2] for claim in claims] == [
@@ -135,20 +143,40 @@ def test_gone_by(fr, expected):
     assert verdict(cmlu_claims.gone_by, rows(3, Oracle=fr), "Oracle", 3, "here") is expected
 
 
-@pytest.mark.parametrize(("ntr", "expected"), [(6.0, True), (4.0, False), (5.1, None)])
-def test_drift_rises(ntr, expected):
-    table = pd.concat([rows(1, NAG=[90.0] * 4), rows(2, NAG=([90.0] * 4, [ntr] * 4, 1))])
-    assert verdict(cmlu_claims.drift_rises, table, "NAG", "here") is expected
+@pytest.mark.parametrize(
+    ("method", "ntr", "expected"),
+    [
+        ("SGA", 6.0, True),
+        ("SGA", 4.0, False),
+        ("SGA", 5.1, None),
+        ("NAG", 6.0, None),
+        ("NAG", 12.0, True),
+    ],
+)
+def test_drift_rises(method, ntr, expected):
+    table = pd.concat([rows(1, **{method: [90.0] * 4}), rows(2, **{method: ([90.0] * 4, [ntr] * 4, 1)})])
+    assert verdict(cmlu_claims.drift_rises, table, method, "here") is expected
 
 
 def test_one_size_has_no_drift_to_rise():
     assert verdict(cmlu_claims.drift_rises, rows(NAG=[90.0] * 4), "NAG", "here") is None
 
 
-@pytest.mark.parametrize(("ntr", "expected"), [(9.0, True), (4.0, False), (6.1, None), (float("nan"), None)])
-def test_highest_drift(ntr, expected):
-    table = rows(NAG=([90.0] * 4, [ntr] * 4, 1), Oracle=([90.0] * 4, [6.0] * 4, 1), SGA=([0.0] * 4, [5.0] * 4, 1))
-    assert verdict(cmlu_claims.highest_drift, table, "NAG", 2, "here") is expected
+@pytest.mark.parametrize(
+    ("method", "ntr", "expected"),
+    [
+        ("Or-C", 9.0, True),
+        ("Or-C", 4.0, False),
+        ("Or-C", 6.1, None),
+        ("Or-C", float("nan"), None),
+        ("NAG", 9.0, None),
+        ("NAG", 13.0, True),
+    ],
+)
+def test_highest_drift(method, ntr, expected):
+    mine = {method.replace("-", "_"): ([90.0] * 4, [ntr] * 4, 1)}
+    table = rows(**mine, Oracle=([90.0] * 4, [6.0] * 4, 1), SGA=([0.0] * 4, [5.0] * 4, 1))
+    assert verdict(cmlu_claims.highest_drift, table, method, 2, "here") is expected
 
 
 @pytest.mark.parametrize(
@@ -201,20 +229,31 @@ def test_linear(beta, oracle, expected):
     ],
 )
 def test_alike_and_drops_to(nag, expected):
-    table = rows(NAG=nag, CMLU_alpha=[50.0] * len(nag))
-    assert verdict(cmlu_claims.alike, table, "NAG", "CMLU_alpha", 2, "here") is expected
-    assert verdict(cmlu_claims.drops_to, table, "NAG", 50, 2, "here") is expected
+    table = rows(SGA=nag, CMLU_alpha=[50.0] * len(nag))
+    assert verdict(cmlu_claims.alike, table, "SGA", "CMLU_alpha", 2, "here") is expected
+    assert verdict(cmlu_claims.drops_to, table, "SGA", 50, 2, "here") is expected
 
 
-@pytest.mark.parametrize(("last", "expected"), [(40.0, True), (95.0, False), (89.0, None)])
-def test_falls(last, expected):
-    table = pd.concat([rows(1, NAG=[90.0] * 4), rows(2, NAG=[last] * 4), rows(3, NAG=[0.0] * 2)])
-    assert verdict(cmlu_claims.falls, table, "NAG", "here") is expected
+def test_nag_can_be_far_from_another_but_not_near():
+    table = rows(NAG=[99.0] * 4, CMLU_alpha=[30.0] * 4)
+    assert verdict(cmlu_claims.alike, table, "NAG", "CMLU_alpha", 2, "here") is False
+    assert verdict(cmlu_claims.drops_to, table, "NAG", 99, 2, "here") is None
+
+
+@pytest.mark.parametrize(
+    ("method", "last", "expected"),
+    [("SGA", 40.0, True), ("SGA", 95.0, False), ("SGA", 89.0, None), ("NAG", 40.0, True), ("NAG", 60.0, None)],
+)
+def test_falls(method, last, expected):
+    table = pd.concat(
+        [rows(1, **{method: [90.0] * 4}), rows(2, **{method: [last] * 4}), rows(3, **{method: [0.0] * 2})]
+    )
+    assert verdict(cmlu_claims.falls, table, method, "here") is expected
 
 
 @pytest.mark.parametrize(("sga", "expected"), [(5.0, True), (60.0, False), (39.0, None)])
 def test_worst_speaks_of_the_largest_size_that_can_be_judged(sga, expected):
-    rest = dict.fromkeys(("Oracle", "NAG", "CMLU_alpha", "CMLU_beta"), [40.0] * 4)
+    rest = dict.fromkeys(("Oracle", "CMLU_alpha", "CMLU_beta"), [40.0] * 4) | {"NAG": [99.0] * 4}
     table = pd.concat(
         [
             rows(1, **dict.fromkeys(("Or_S", "Or_C", "SGA"), [99.0] * 4), **rest),

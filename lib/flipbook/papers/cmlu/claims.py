@@ -3,6 +3,10 @@
 Methods are compared target set by target set, on the same sets and images. A verdict needs `SETS` sets with `IMAGES`
 images in all and a mean difference beyond `MARGIN` points and two standard errors, so that neither another rounding nor
 one lucky set turns it round. (At the edge of a margin a rounding still decides whether there is a verdict.)
+
+Every method is trained once. Another seed moves the FR of NAG, whose generator is still learning when its budget ends,
+by 14 points (standard deviation, benchmarks/seeds.py), that of the others by one to four, which the error over sets
+covers. So what is said of NAG needs `NAG_FR` points, or `NAG_NTR` of NT_R: three standard deviations.
 """
 
 from collections.abc import Sequence
@@ -16,10 +20,12 @@ from flipbook.report.claims import Claims
 from flipbook.report.numbers import written
 
 MARGIN = 2.0  # percentage points
+NAG_FR, NAG_NTR = 42.0, 3.6  # the same where NAG has a part
 SETS, IMAGES = 4, 60
 FEW = "too few target sets or images"
 CLOSE = "too close for a verdict"
 UNEVEN = "too close, or too uneven over the sets, for a verdict"
+RETRAINED = "another training of NAG could turn it round"
 IDLE = "no size can be judged at which the Oracle still hides much"
 ABOVE = "CMLU-β is above the Oracle, which then is no bound to be near to"
 
@@ -36,7 +42,7 @@ def above(
     if not carries:
         claims.check(text, place, figures, None, FEW)
     elif abs(values.mean()) < max(margin, 2 * values.sem()):
-        claims.check(text, place, figures, None, UNEVEN)
+        claims.check(text, place, figures, None, _reason(margin))
     else:
         claims.check(text, place, figures, values.mean() > 0)
 
@@ -52,6 +58,15 @@ def not_below(claims: Claims, text: str, place: str, figures: str, values: pd.Se
         claims.check(text, place, figures, False)
     else:
         claims.check(text, place, figures, None, UNEVEN)
+
+
+def _margin(*methods: str, least: float = MARGIN) -> float:
+    """Points of FR by which methods must differ for a verdict."""
+    return NAG_FR if "NAG" in methods else least
+
+
+def _reason(margin: float) -> str:
+    return RETRAINED if margin == NAG_FR else UNEVEN
 
 
 def _of(rows: pd.DataFrame, method: str, size: int) -> pd.DataFrame:
@@ -72,7 +87,7 @@ def higher(
     a, b = _of(rows, mine, size), _of(rows, theirs, size)
     difference = (a["FR"] - b["FR"]).dropna()
     figures = f"{a['FR'].mean():.1f} against {b['FR'].mean():.1f} % over {len(difference)} sets"
-    above(claims, text, place, figures, difference, enough(a), MARGIN)
+    above(claims, text, place, figures, difference, enough(a), _margin(mine, theirs))
 
 
 def near(claims: Claims, rows: pd.DataFrame, size: int, place: str, points: float = MARGIN) -> None:
@@ -145,7 +160,8 @@ def alike(
     text = f"|Ω| = {size}: {shown(mine)}'s FR is within {points:g} points of {shown(theirs)}'s"
     a, b = _of(rows, mine, size), _of(rows, theirs, size)
     figures = f"{a['FR'].mean():.1f} against {b['FR'].mean():.1f} %"
-    _within(claims, text, place, figures, (a["FR"] - b["FR"]).dropna(), enough(a), points)
+    difference = (a["FR"] - b["FR"]).dropna()
+    _within(claims, text, place, figures, difference, enough(a), points, _margin(mine, theirs, least=0))
 
 
 def drops_to(
@@ -154,25 +170,27 @@ def drops_to(
     """At some size a method's FR is about `level`."""
     text = f"|Ω| = {size}: {shown(method)}'s FR is within {points:g} points of {level:g} %"
     of = _of(rows, method, size)
-    _within(claims, text, place, f"{of['FR'].mean():.1f} %", of["FR"] - level, enough(of), points)
+    figures = f"{of['FR'].mean():.1f} %"
+    _within(claims, text, place, figures, of["FR"] - level, enough(of), points, _margin(method, least=0))
 
 
 def _within(
-    claims: Claims, text: str, place: str, figures: str, values: pd.Series, carries: bool, points: float
+    claims: Claims, text: str, place: str, figures: str, values: pd.Series, carries: bool, points: float, margin: float
 ) -> None:
-    """The mean over sets is within some points of 0; no verdict where two standard errors reach over the edge."""
+    """The mean over sets is within some points of 0; no verdict within `margin` or two errors of the edge."""
     room = points - abs(values.mean())
     if not carries:
         claims.check(text, place, figures, None, FEW)
-    elif abs(room) < 2 * values.sem():
-        claims.check(text, place, figures, None, UNEVEN)
+    elif abs(room) < max(margin, 2 * values.sem()):
+        claims.check(text, place, figures, None, _reason(margin))
     else:
         claims.check(text, place, figures, room > 0)
 
 
 def falls(claims: Claims, rows: pd.DataFrame, method: str, place: str) -> None:
     """A method's FR falls over the sizes that can be judged."""
-    _over_sizes(claims, f"{shown(method)}'s FR falls with |Ω|", rows, method, "FR", place, rises=False)
+    text = f"{shown(method)}'s FR falls with |Ω|"
+    _over_sizes(claims, text, rows, method, "FR", place, rises=False, unit=_margin(method))
 
 
 def _over_sizes(
@@ -200,7 +218,7 @@ def worst(claims: Claims, rows: pd.DataFrame, methods: Sequence[str], place: str
         f"|Ω| = {of}: at most {fr[best].mean():.1f} % ({shown(best)}), the others at least "
         f"{fr[least].mean():.1f} % ({shown(least)})"
     )
-    above(claims, text, place, figures, (fr[least] - fr[best]).dropna(), carries=True, margin=MARGIN)
+    above(claims, text, place, figures, (fr[least] - fr[best]).dropna(), carries=True, margin=_margin(least, best))
 
 
 def gone_by(claims: Claims, rows: pd.DataFrame, method: str, size: int, place: str, most: float = 10.0) -> None:
@@ -235,6 +253,7 @@ def same_drift(claims: Claims, rows: pd.DataFrame, size: int, place: str, most: 
 def drift_rises(claims: Claims, rows: pd.DataFrame, method: str, place: str, unit: float = 0.2) -> None:
     """A method's NT_R rises over the sizes that can be judged."""
     text = f"{shown(method)}'s NT_R rises with |Ω|"
+    unit = NAG_NTR if method == "NAG" else unit
     _over_sizes(claims, text, rows, method, "NT_R", place, rises=True, unit=unit, decimals=2)
 
 
@@ -247,7 +266,10 @@ def highest_drift(claims: Claims, rows: pd.DataFrame, method: str, size: int, pl
         return
     others = means.drop(method)
     figures = f"{means[method]:.2f} %; {shown(others.idxmax())} {others.max():.2f} %"
-    if abs(means[method] / others.max() - 1) < 0.05:
+    apart = abs(means[method] - others.max())
+    if "NAG" in (method, others.idxmax()) and apart < NAG_NTR:
+        claims.check(text, place, figures, None, RETRAINED)
+    elif apart < 0.05 * others.max():
         claims.check(text, place, figures, None, CLOSE)
     else:
         claims.check(text, place, figures, means[method] > others.max())
