@@ -21,7 +21,8 @@ MULTI = ("pictograms20", "pictograms80", "pictograms81", "pictograms268", "crowd
 
 
 def test_names_are_the_embedded_and_the_real_sets():
-    assert datasets.names() == [*EMBEDDED, "mnist", "cifar10", "gtsrb", "cifar10-jpeg"]
+    photographs = ["voc2012", "voc2012-224", "coco2014"]
+    assert datasets.names() == [*EMBEDDED, "mnist", "cifar10", "gtsrb", *photographs, "cifar10-jpeg"]
 
 
 @pytest.mark.parametrize("name", EMBEDDED)
