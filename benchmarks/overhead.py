@@ -70,6 +70,13 @@ def keep_memory() -> None:
         os.execve(sys.executable, [sys.executable, *sys.argv], os.environ | MEMORY)
 
 
+def keep(table: pd.DataFrame, file: str) -> None:
+    """Write a table to benchmarks/results and say so."""
+    path = RESULTS / file
+    table.to_csv(path, index=False, float_format="%.4g")
+    print(f"written to {path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path}")
+
+
 class Recorder(nn.Module):
     """A model that writes down each call: batch size, and how many backward passes followed."""
 
@@ -198,10 +205,8 @@ def main() -> None:
         device=device, model=options.model, torch=torch.__version__, python=platform.python_version()
     )
     of_ranking = f"-top-{options.top_k}" if options.top_k else ""
-    path = RESULTS / f"{options.device}-{options.model}{of_ranking}.csv"
-    table.to_csv(path, index=False, float_format="%.4g")
     print(table.drop(columns=["device", "model", "torch", "python"]).to_string(index=False, float_format="%.3f"))
-    print(f"written to {path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path}")
+    keep(table, f"{options.device}-{options.model}{of_ranking}.csv")
 
 
 if __name__ == "__main__":

@@ -8,10 +8,9 @@ seed moves, another processor's rounding can move as well.
 """
 
 import argparse
-from pathlib import Path
 
 import pandas as pd
-from overhead import RESULTS, keep_memory
+from overhead import keep, keep_memory
 from tqdm import tqdm
 
 from flipbook.papers.cmlu import experiments as paper
@@ -45,9 +44,7 @@ def main() -> None:
     cases = [(panel, seed) for panel in paper.panels("figure-03") for seed in seeds]
     means = pd.concat([trained(*case) for case in tqdm(cases, desc="trainings", unit="scene")], ignore_index=True)
     print(f"standard deviation over {len(seeds)} seeds, in points\n{spread(means).round(2).to_string()}")
-    path = RESULTS / "cpu-seeds.csv"
-    means.to_csv(path, index=False, float_format="%.4g")
-    print(f"written to {path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path}")
+    keep(means, "cpu-seeds.csv")
 
 
 if __name__ == "__main__":

@@ -12,12 +12,11 @@ import argparse
 import platform
 import time
 from functools import partial
-from pathlib import Path
 from statistics import median
 
 import pandas as pd
 import torch
-from overhead import RESULTS, Recorder, keep_memory, replay, seconds
+from overhead import Recorder, keep, keep_memory, replay, seconds
 from tqdm import tqdm
 
 from flipbook import datasets, universal, victims
@@ -81,9 +80,7 @@ def main() -> None:
     table = pd.DataFrame(rows)
     print(table.to_string(index=False, float_format="%.3f"))
     about = {"device": device, "model": options.model, "torch": torch.__version__, "python": platform.python_version()}
-    path = RESULTS / f"{options.device}-universals-{options.model}.csv"
-    table.assign(**about).to_csv(path, index=False, float_format="%.4g")
-    print(f"written to {path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path}")
+    keep(table.assign(**about), f"{options.device}-universals-{options.model}.csv")
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from flipbook.datasets import ImageSet
 from . import catalogue, paper, table
 from .blocks import parameter_count
 from .loading import usable
-from .quality import quality
+from .quality import predict, quality
 
 BATCH = 64
 
@@ -68,7 +68,7 @@ def enlist(
         loss="",
         codebook="",
         metric="mAP" if data.task == "multi-label" else "accuracy",
-        quality=round(quality(_logits(net, data, device, name), data.targets), 4),
+        quality=round(quality(_logits(net, data, name), data.targets), 4),
         parameters=parameter_count(net),
         train_seconds=0.0,
         backbone="",
@@ -78,8 +78,7 @@ def enlist(
     return victim
 
 
-@torch.no_grad()
-def _logits(net: nn.Module, data: ImageSet, device: torch.device, name: str) -> Tensor:
-    parts = tqdm(range(0, len(data), BATCH), desc=f"{name} on {data.caption}", unit="batch")
-    chosen = (range(start, min(start + BATCH, len(data))) for start in parts)
-    return torch.cat([net(datasets.stack(data, part)[0].to(device)).cpu() for part in chosen])
+def _logits(net: nn.Module, data: ImageSet, name: str) -> Tensor:
+    parts = torch.arange(len(data)).split(BATCH)  # all images at once may not fit into memory
+    shown = tqdm(parts, desc=f"{name} on {data.caption}", unit="batch")
+    return torch.cat([predict(net, datasets.stack(data, part)[0]) for part in shown])

@@ -63,23 +63,15 @@ _PANELS = {
         Panel("b", "pictograms81", "pictograms81-mlp", "off", False),
     ],
 }
-# The paper profile, as far as loaders and architectures go: CLIP + MLP (panels X-XI c, XII b, XIII and XIV) is missing.
-_INCEPTION = ("voc2012", "voc2012-inception-v3")
+# The paper profile: data and victim of each panel, by its letter, as far as loaders and architectures go. CLIP + MLP
+# (panels X-XI c, XII b, XIII and XIV) is missing.
+_INCEPTION = {"": ("voc2012", "voc2012-inception-v3")}
+_TORCHVISION = {"a": ("voc2012-224", "voc2012-resnet-50"), "b": ("voc2012-224", "voc2012-vit-b-16")}
 _PAPER = {
-    "table-05": [Panel("", "mnist", "mnist-ecoc", "class")],
-    "table-06": [Panel("", *_INCEPTION, "training")],
-    "table-07": [Panel("", *_INCEPTION, "5")],
-    "table-08": [Panel("", *_INCEPTION, "10")],
-    "table-09": [Panel("", *_INCEPTION, "20")],
-    "table-10": [
-        Panel("a", "voc2012-224", "voc2012-resnet-50", "training"),
-        Panel("b", "voc2012-224", "voc2012-vit-b-16", "training"),
-    ],
-    "table-11": [
-        Panel("a", "voc2012-224", "voc2012-resnet-50", "10"),
-        Panel("b", "voc2012-224", "voc2012-vit-b-16", "10"),
-    ],
-    "table-12": [Panel("a", "coco2014", "coco2014-swin-b", "10", False)],
+    "table-05": {"": ("mnist", "mnist-ecoc")},
+    **dict.fromkeys(("table-06", "table-07", "table-08", "table-09"), _INCEPTION),
+    **dict.fromkeys(("table-10", "table-11"), _TORCHVISION),
+    "table-12": {"a": ("coco2014", "coco2014-swin-b")},
 }
 
 
@@ -103,7 +95,12 @@ def panels(artefact: str, profile: str = "laptop") -> list[Panel]:
             f"{artefact} has no paper profile yet: there are no paper-scale victims for what {missing} stands in for; "
             f"run it with profile 'laptop', or one of {', '.join(_PAPER)}"
         )
-    return _PAPER[artefact]
+    own = _PAPER[artefact]
+    return [
+        replace(panel, data=own[panel.letter][0], victim=own[panel.letter][1])
+        for panel in _PANELS[artefact]
+        if panel.letter in own
+    ]
 
 
 @dataclass(frozen=True)
