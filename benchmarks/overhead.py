@@ -32,9 +32,8 @@ from tqdm import tqdm
 
 from flipbook import datasets, protocol, victims
 from flipbook.attacks import ALL
-from flipbook.goals import ClassTarget, Goal, LabelVector
+from flipbook.goals import ClassTarget, Goal, LabelVector, TopKEquals, top_k
 from flipbook.runner.kernel import MEMORY
-from flipbook.top_k import TopKEquals, top_k
 
 RESULTS = Path(__file__).parent / "results"
 FACTORS = {"search_steps": 1, "inner_iterations": 20}
@@ -139,7 +138,7 @@ def worst_targets(model, images: Tensor, k: int) -> TopKEquals:
     """The k labels with the smallest logits are to come first, which keeps most images at work."""
     with torch.no_grad():
         logits = model(images)
-    return TopKEquals(top_k(-logits, k), top_k(logits, 1), k)
+    return TopKEquals(top_k(-logits, k), k, present=top_k(logits, 1))
 
 
 def noisy_resnet50(device: str) -> tuple[nn.Module, Tensor, Goal]:

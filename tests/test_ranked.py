@@ -5,8 +5,8 @@ import torch
 
 from flipbook import ranked
 from flipbook.attacks import tkml
+from flipbook.goals import TopKExcludes
 from flipbook.protocol import select
-from flipbook.top_k import TopKExcludes
 from tests.affine import mid_grey, random_affine
 from tests.test_protocol import Marked, Reader, stack  # noqa: F401 - a fixture for all tests here
 

@@ -7,10 +7,15 @@ A J for all of them: k rows cost k backward passes, however many images there ar
 import torch
 from torch import Tensor
 
+from flipbook.goals import Constraints
 from flipbook.passes import Counted
 
+AT_ONCE = 64  # rows at most in one vectorised backward pass, whose memory goes with their number
 
-def row_gradients(net: Counted, logits: Tensor, x: Tensor, rows: Tensor, batched: bool | None = None) -> Tensor:
+
+def row_gradients(
+    net: Counted, logits: Tensor, x: Tensor, rows: Tensor | Constraints, batched: bool | None = None
+) -> Tensor:
     """Rows of A J: gradients of k linear combinations of an image's logits with respect to its pixels.
 
     Parameters
@@ -21,26 +26,36 @@ def row_gradients(net: Counted, logits: Tensor, x: Tensor, rows: Tensor, batched
         Computed from `x`; their graph is kept for further calls.
     x : Tensor (N, channels, H, W)
         Requires a gradient.
-    rows : Tensor (N, k, C)
+    rows : Tensor (N, k, C) or Constraints with k rows
         The combinations A, one set an image.
     batched : bool, optional
-        All k backward passes in one vectorised call (faster on a GPU, k times the memory of a pass) or one after the
-        other (faster on a CPU). By default the device decides.
+        Up to 64 backward passes in one vectorised call (faster on a GPU, as many times the memory of a pass) or one
+        after the other (faster on a CPU). By default the device decides.
 
     Returns
     -------
     Tensor (N, k, channels, H, W)
     """
-    k = rows.shape[1]
-    cotangents = rows.to(logits).transpose(0, 1)
-    if (x.is_cuda if batched is None else batched) and k > 1:
-        (gradients,) = torch.autograd.grad(logits, x, cotangents, retain_graph=True, is_grads_batched=True)
-        net.add_backwards(k - 1)
-        return gradients.transpose(0, 1)
+    k = rows.shape[1] if isinstance(rows, Tensor) else rows.offsets.shape[1]
+    batched = x.is_cuda if batched is None else batched
     gradients = x.new_empty(k, *x.shape)
-    for i in range(k):
-        (gradients[i],) = torch.autograd.grad(logits, x, cotangents[i], retain_graph=True)
+    stride = AT_ONCE if batched else 1
+    for first in range(0, k, stride):
+        part = slice(first, first + stride)
+        cotangents = _combinations(rows, part, logits)
+        if len(cotangents) == 1:
+            (gradients[first],) = torch.autograd.grad(logits, x, cotangents[0], retain_graph=True)
+            continue
+        (gradients[part],) = torch.autograd.grad(logits, x, cotangents, retain_graph=True, is_grads_batched=True)
+        net.add_backwards(len(cotangents) - 1)
     return gradients.transpose(0, 1)
+
+
+def _combinations(rows: Tensor | Constraints, part: slice, logits: Tensor) -> Tensor:
+    """Some of the rows as cotangents (k, N, C) of the logits."""
+    if isinstance(rows, Tensor):
+        return rows[:, part].to(logits).transpose(0, 1)
+    return rows[:, part].matrix(logits.shape[1]).to(logits).transpose(0, 1)
 
 
 def directional(net: Counted, logits: Tensor, x: Tensor, δ: Tensor) -> Tensor:

@@ -3,8 +3,7 @@
 import torch
 from scipy.linalg import hadamard
 
-from flipbook.goals import ClassTarget, HideLabels, LabelVector
-from flipbook.top_k import TopKEquals, TopKExcludes
+from flipbook.goals import ClassTarget, HideLabels, LabelVector, TopKEquals, TopKExcludes
 from tests.affine import SmallNet, mid_grey, random_affine
 
 CODE = torch.tensor(hadamard(8)[:5], dtype=torch.float64)
@@ -91,7 +90,7 @@ def _top_two(z, there, kind):
     if kind == "excluded":
         return TopKExcludes(empty.scatter(1, torch.where(there[:, None], order[:, 4:], best), True), 2)
     target = empty.scatter(1, torch.where(there[:, None], best, next_), True)
-    return TopKEquals(target, empty.scatter(1, torch.where(there[:, None], order[:, 5:], own), True), 2)
+    return TopKEquals(target, 2, present=empty.scatter(1, torch.where(there[:, None], order[:, 5:], own), True))
 
 
 def narrowed(goal):

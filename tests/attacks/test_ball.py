@@ -8,8 +8,7 @@ import torch
 
 from flipbook import attacks
 from flipbook.attacks._ball import default_radius
-from flipbook.goals import HideLabels, LabelVector
-from flipbook.top_k import TopKEquals, TopKExcludes
+from flipbook.goals import HideLabels, LabelVector, TopKEquals, TopKExcludes
 from tests.affine import mid_grey, random_affine
 from tests.attacks.cases import images_and_goal, model_named, settings
 
@@ -69,4 +68,4 @@ def test_the_default_ball_is_large_where_labels_are_only_to_go(name):
 
 ONE = torch.tensor([[1, 0, 0]])
 HIDE, EXCLUDE, LABELS = HideLabels(ONE), TopKExcludes(ONE, 1), LabelVector(ONE)
-EQUAL = TopKEquals(torch.tensor([[0, 1, 0]]), ONE, 1)
+EQUAL = TopKEquals(torch.tensor([[0, 1, 0]]), 1, present=ONE)

@@ -6,8 +6,7 @@ import torch
 from flipbook.attacks import ALL, fgsm
 from flipbook.attacks._ball import default_radius
 from flipbook.attacks._label_loss import label_loss
-from flipbook.goals import ClassTarget, HideLabels, LabelVector
-from flipbook.top_k import TopKEquals, TopKExcludes
+from flipbook.goals import ClassTarget, HideLabels, LabelVector, TopKEquals, TopKExcludes
 from tests.affine import Affine, mid_grey, random_affine
 from tests.attacks.seen import Seen
 
@@ -35,12 +34,12 @@ def test_the_untargeted_loss_ascends_the_cross_entropy_of_the_true_labels():
 def test_targets_descend_theirs_and_other_labels_never_enter():
     z = logits().detach()
     expected = (Y - Y_T)[0] * torch.sigmoid(-z[0])
-    torch.testing.assert_close(gradient(TopKEquals(Y_T, Y, 1)), expected)
+    torch.testing.assert_close(gradient(TopKEquals(Y_T, 1, present=Y)), expected)
     torch.testing.assert_close(gradient(HideLabels(Y, Y_T)), expected)
 
 
 def test_a_true_label_that_is_a_target_is_to_come():
-    goal = TopKEquals(torch.tensor([[1, 0, 1, 0, 0, 0]]), Y, 2)
+    goal = TopKEquals(torch.tensor([[1, 0, 1, 0, 0, 0]]), 2, present=Y)
     assert torch.equal(gradient(goal).sign(), torch.tensor([-1.0, 1, -1, 0, 0, 0]).double())
 
 
@@ -60,7 +59,7 @@ def test_a_class_has_its_cross_entropy_and_a_codeword_that_of_its_bits():
     torch.testing.assert_close(coded, label_loss(LabelVector(code[1:] > 0), z))
 
 
-@pytest.mark.parametrize("goal", [TopKExcludes(Y, 2), TopKEquals(Y_T, Y, 1), LabelVector(Y)])
+@pytest.mark.parametrize("goal", [TopKExcludes(Y, 2), TopKEquals(Y_T, 1, present=Y), LabelVector(Y)])
 def test_saturated_logits_have_finite_losses_and_gradients(goal):
     z = (logits() * 1e4).float().detach().requires_grad_()
     value = label_loss(goal.bitwise(), z)
@@ -102,7 +101,7 @@ def test_a_shorter_step_stays_as_it_is():
     [
         (TopKExcludes(Y, 2), 5.0),
         (HideLabels(Y), 5.0),
-        (TopKEquals(Y_T, Y, 1), 1.0),
+        (TopKEquals(Y_T, 1, present=Y), 1.0),
         (LabelVector(1 - Y), 1.0),
         (ClassTarget(torch.tensor([2])), 1.0),
     ],

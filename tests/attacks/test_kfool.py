@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from flipbook.attacks.kfool import kfool
-from flipbook.top_k import TopKEquals, TopKExcludes
+from flipbook.goals import TopKEquals, TopKExcludes
 from tests.affine import Affine, SmallNet, mid_grey, random_affine
 
 
@@ -128,7 +128,7 @@ def test_refusals():
     model, x = random_affine(), mid_grey(2)
     present = highest(model(x))
     with pytest.raises(ValueError, match="kfool works on TopKExcludes, not on TopKEquals"):
-        kfool(model, x, TopKEquals(present, present, 1))
+        kfool(model, x, TopKEquals(present, 1, present=present))
     with pytest.raises(ValueError, match=r"overshoot is -0\.1"):
         kfool(model, x, TopKExcludes(present, 1), overshoot=-0.1)
     with pytest.raises(ValueError, match="max_iterations is 0"):

@@ -6,9 +6,8 @@ from torch import nn
 
 from flipbook.attacks import _stationarity
 from flipbook.attacks.madw import madw
-from flipbook.goals import LabelVector
+from flipbook.goals import LabelVector, TopKExcludes
 from flipbook.passes import Counted
-from flipbook.top_k import TopKExcludes
 from tests.affine import Affine, SmallNet, mid_grey, random_affine
 from tests.attacks.cases import images_and_goal
 from tests.attacks.test_masw import Seen
@@ -25,7 +24,7 @@ def test_a_step_is_the_damped_least_squares_one(kind):
     result = madw(seen, x, goal, **options)
     z, rows = model(x), [0, 1, 3, 4, 5]
     moved = dict(zip(rows, seen.images[-1], strict=True))
-    A, b = goal.constraints(z)
+    A, b = goal.constraints(z).matrix(6), goal.constraints(z).offsets
     for i in rows:
         active = b[i] < 0.2
         J, ζ = -A[i][active] @ model.W, 0.2 - b[i][active]

@@ -7,8 +7,7 @@ from torch import nn
 from flipbook.attacks._ball import Loss, Plain, descend
 from flipbook.attacks._chance import keys, uniform
 from flipbook.attacks.masw import constraint_factors, margins_to_next, masw
-from flipbook.goals import LabelVector
-from flipbook.top_k import TopKEquals, TopKExcludes
+from flipbook.goals import LabelVector, TopKEquals, TopKExcludes
 from tests.affine import Affine, SmallNet, mid_grey, random_affine
 from tests.attacks.cases import images_and_goal
 
@@ -136,7 +135,7 @@ def test_the_printed_reference_is_whichever_label_has_rank_k_plus_1():
     hidden = TopKExcludes(own, 1, hide=True)
     assert hidden.margins(z).tolist() == [[-2, -1, INF, INF, -3, -2, INF, INF]]
     assert margins_to_next(hidden, z).tolist() == [[-1, 0, INF, INF, -3, -2, INF, INF]]
-    ranked = TopKEquals(torch.tensor([[0, 0, 1, 0]]), own, 1)
+    ranked = TopKEquals(torch.tensor([[0, 0, 1, 0]]), 1, present=own)
     assert ranked.margins(z).tolist() == [[-2, -1, -2, 1]]
     assert margins_to_next(ranked, z).tolist() == [[-1, 0, -1, 2]]
     probable = TopKExcludes(own, 1, scores="probability")
@@ -222,7 +221,7 @@ def test_the_smallest_and_the_largest_k(k):
     goal = TopKExcludes(first, k, hide=True)
     assert masw(model, x, goal, learning_rate=0.02, max_iterations=200).reached.all()
     target = torch.ones_like(z).scatter(1, z.topk(6 - k, dim=1).indices, 0)
-    ranked = TopKEquals(target, first, k, hide=True)
+    ranked = TopKEquals(target, k, present=first, hide=True)
     assert masw(model, x, ranked, radius=5.0, learning_rate=0.02, max_iterations=300).reached.all()
 
 

@@ -6,8 +6,7 @@ import pytest
 import torch
 
 from flipbook.attacks import mi_fgsm
-from flipbook.goals import HideLabels
-from flipbook.top_k import TopKExcludes
+from flipbook.goals import HideLabels, TopKExcludes
 from tests.affine import SmallNet, mid_grey, random_affine
 from tests.attacks.seen import Seen
 

@@ -4,8 +4,7 @@ import pytest
 import torch
 
 from flipbook.attacks.ml_cw_descent import ml_cw_descent
-from flipbook.goals import HideLabels, LabelVector
-from flipbook.top_k import TopKEquals, TopKExcludes
+from flipbook.goals import HideLabels, LabelVector, TopKEquals, TopKExcludes
 from tests.affine import SmallNet, mid_grey, random_affine
 from tests.attacks.cases import images_and_goal
 from tests.attacks.test_masw import Seen
@@ -79,7 +78,7 @@ def test_weights_change_the_path_and_all_factors_one_do_not():
 
 def test_trace_and_bad_settings():
     model, x = random_affine(), mid_grey(2)
-    goal = TopKEquals(torch.eye(6)[:2], torch.eye(6)[2:4], 1)
+    goal = TopKEquals(torch.eye(6)[:2], 1, present=torch.eye(6)[2:4])
     result = ml_cw_descent(model, x, goal, max_iterations=4, leave=False, trace=("hinges", "threshold"))
     assert {name: values.shape for name, values in result.trace.items()} == {"hinges": (2, 5), "threshold": (2, 5)}
     for options, message in (

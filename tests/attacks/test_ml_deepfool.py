@@ -5,8 +5,7 @@ import torch
 from torch import nn
 
 from flipbook.attacks.ml_deepfool import ml_deepfool
-from flipbook.goals import ClassTarget, HideLabels, LabelVector
-from flipbook.top_k import TopKEquals, TopKExcludes
+from flipbook.goals import ClassTarget, HideLabels, LabelVector, TopKEquals, TopKExcludes
 from tests.affine import Affine, SmallNet, mid_grey, random_affine
 from tests.attacks.cases import CODE, images_and_goal
 
@@ -144,7 +143,7 @@ def ranked(z, targeted):
     """The goal that the lowest two labels come first, or that the highest two do not."""
     order = z.argsort(dim=1)
     low, high = (torch.zeros_like(z).bool().scatter(1, order[:, i], True) for i in (slice(0, 2), slice(-2, None)))
-    return TopKEquals(low, high, 2) if targeted else TopKExcludes(high, 2)
+    return TopKEquals(low, 2, present=high) if targeted else TopKExcludes(high, 2)
 
 
 @pytest.mark.parametrize("targeted", [False, True])

@@ -7,8 +7,7 @@ import torch
 from torch import nn
 
 from flipbook.attacks.mla_lp import mla_lp
-from flipbook.goals import ClassTarget, HideLabels, LabelVector
-from flipbook.top_k import TopKExcludes
+from flipbook.goals import ClassTarget, HideLabels, LabelVector, TopKExcludes
 from tests.affine import Affine, SmallNet, mid_grey, random_affine
 
 

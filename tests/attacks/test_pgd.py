@@ -4,8 +4,7 @@ import pytest
 import torch
 
 from flipbook.attacks import pgd
-from flipbook.goals import HideLabels
-from flipbook.top_k import TopKEquals
+from flipbook.goals import HideLabels, TopKEquals
 from tests.affine import SmallNet, mid_grey, random_affine
 from tests.attacks.seen import Seen
 
@@ -35,7 +34,7 @@ def test_targeted_steps_follow_both_sums():
     z = model(x)
     present, target = torch.zeros_like(z), torch.zeros_like(z)
     present[0, z.argmax()], target[0, z.argmin()] = 1, 1
-    pgd(seen, x, TopKEquals(target, present, 1), step=0.01, max_iterations=5, leave=False)
+    pgd(seen, x, TopKEquals(target, 1, present=present), step=0.01, max_iterations=5, leave=False)
     δ = torch.zeros_like(x)
     for shown in seen.batches[2:]:
         torch.testing.assert_close(shown, x + δ, atol=1e-12, rtol=0)

@@ -140,7 +140,8 @@ def best_of_all_supports(model, x, goal, k):
     supports = torch.tensor(list(combinations(range(x[0].numel()), k)))
     lengths = []
     for n in range(len(x)):
-        A, b = goal[n : n + 1].constraints(model(x[n : n + 1]))
+        rows = goal[n : n + 1].constraints(model(x[n : n + 1]))
+        A, b = rows.matrix(len(model.W)), rows.offsets
         D = (A[0] @ model.W)[:, supports].transpose(0, 1)
         λ, feasible = solve_nonnegative_qp(gram(D), b.expand(len(supports), -1))
         r = (D.transpose(1, 2) @ λ[:, :, None]).squeeze(2)

@@ -5,7 +5,7 @@ import torch
 
 from flipbook.attacks import tkalc, tkml
 from flipbook.attacks.tkalc import correlations
-from flipbook.top_k import TopKEquals, TopKExcludes
+from flipbook.goals import TopKEquals, TopKExcludes
 from tests.affine import SmallNet, mid_grey, random_affine
 from tests.attacks.seen import Seen
 
@@ -20,7 +20,7 @@ def goals(model, x):
     order = z.argsort(dim=1, descending=True)
     present = torch.zeros_like(z, dtype=torch.bool).scatter(1, order[:, :1], True)
     target = torch.zeros_like(present).scatter(1, order[:, 2:], True)
-    return z, TopKExcludes(present, 2), TopKEquals(target, present, 2)
+    return z, TopKExcludes(present, 2), TopKEquals(target, 2, present=present)
 
 
 def test_without_the_term_it_is_tkml():

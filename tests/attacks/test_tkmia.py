@@ -5,8 +5,7 @@ import torch
 
 from flipbook.attacks import ALL, tkmia, tkml
 from flipbook.attacks.tkmia import leave_and_stay
-from flipbook.goals import LabelVector
-from flipbook.top_k import TopKEquals, TopKExcludes
+from flipbook.goals import LabelVector, TopKEquals, TopKExcludes
 from tests.affine import SmallNet, mid_grey, random_affine
 from tests.attacks.seen import Seen
 
@@ -18,13 +17,13 @@ def test_the_loss_has_one_bracket_a_set():
     present = torch.tensor([[1, 1, 0, 0, 0]])
     target = torch.tensor([[0, 1, 0, 1, 0]])
     assert float(leave_and_stay(TopKExcludes(present, 2), Z)) == 4 - 1
-    assert float(leave_and_stay(TopKEquals(target, present, 2), Z)) == (4 - 1) + (3.5 - 1)
+    assert float(leave_and_stay(TopKEquals(target, 2, present=present), Z)) == (4 - 1) + (3.5 - 1)
 
 
 def test_without_a_label_to_leave_the_first_bracket_is_gone_and_so_is_its_gradient():
     target = torch.tensor([[0, 1, 0, 1, 0]])
     z = Z.clone().requires_grad_()
-    value = leave_and_stay(TopKEquals(target, torch.tensor([[0, 1, 0, 0, 0]]), 2), z)
+    value = leave_and_stay(TopKEquals(target, 2, present=torch.tensor([[0, 1, 0, 0, 0]])), z)
     (g,) = torch.autograd.grad(value.sum(), z)
     assert value.tolist() == [3.5 - 1]
     assert torch.equal(g, torch.tensor([[0.5, 0.5, 0, -1, 0]]).double())
@@ -46,7 +45,7 @@ def test_steps_are_those_of_sgd_on_the_papers_range():
     model, x = SmallNet(), mid_grey(1)
     z = model(x)
     present = torch.nn.functional.one_hot(z.argmax(dim=1), 6)
-    goal = TopKEquals(torch.nn.functional.one_hot(z.argmin(dim=1), 6), present, 1)
+    goal = TopKEquals(torch.nn.functional.one_hot(z.argmin(dim=1), 6), 1, present=present)
     seen = Seen(model)
     tkmia(seen, x, goal, radius=torch.inf, max_iterations=12, leave=False)
     wide = torch.zeros_like(x, requires_grad=True)

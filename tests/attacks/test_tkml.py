@@ -4,8 +4,7 @@ import pytest
 import torch
 
 from flipbook.attacks.tkml import targeted_loss, tkml, untargeted_loss
-from flipbook.goals import LabelVector
-from flipbook.top_k import TopKEquals, TopKExcludes
+from flipbook.goals import LabelVector, TopKEquals, TopKExcludes
 from tests.affine import mid_grey, random_affine
 from tests.attacks.cases import images_and_goal
 from tests.attacks.test_masw import Seen
@@ -18,7 +17,7 @@ def test_losses_by_hand():
     own = torch.tensor([[1, 1, 0, 0], [0, 0, 0, 1]])
     assert untargeted_loss(TopKExcludes(own, 2), Z).tolist() == [3 + 1, 1 - 0.5]
     target = torch.tensor([[0, 1, 0, 1], [0, 1, 1, 0]])
-    assert targeted_loss(TopKEquals(target, own, 2), Z).tolist() == [3 + 2, 0]
+    assert targeted_loss(TopKEquals(target, 2, present=own), Z).tolist() == [3 + 2, 0]
 
 
 def test_untargeted_steps_on_an_affine_model():

@@ -6,8 +6,7 @@ import torch
 
 from flipbook import experiment
 from flipbook.generative import gama, lpd, train_gama, train_lpd
-from flipbook.goals import LabelVector
-from flipbook.top_k import TopKExcludes
+from flipbook.goals import LabelVector, TopKExcludes
 from tests.generative.small import images, labels, short, victim
 
 

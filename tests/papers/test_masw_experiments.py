@@ -7,9 +7,9 @@ import torch
 
 from flipbook import fingerprint, paths
 from flipbook.generative import Training
+from flipbook.goals import TopKEquals, TopKExcludes, top_k
 from flipbook.papers.masw import experiments as paper
 from flipbook.papers.masw import generators, tables
-from flipbook.top_k import TopKEquals, TopKExcludes, top_k
 
 TABLES = ("table-01", "table-03", "table-04", "table-05", "table-06", "table-08")
 

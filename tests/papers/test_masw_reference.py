@@ -5,12 +5,12 @@ import torch
 
 from flipbook.attacks._self_paced import Pace
 from flipbook.attacks.tkml import targeted_loss
+from flipbook.goals import TopKEquals
 from flipbook.papers.masw import experiments as paper
 from flipbook.papers.masw.reference import pull, pulls
-from flipbook.top_k import TopKEquals
 
 PRESENT = torch.tensor([[True, False, False, False]])
-GOAL = TopKEquals(torch.tensor([[False, True, True, False]]), PRESENT, 2)  # labels 1 and 2 first
+GOAL = TopKEquals(torch.tensor([[False, True, True, False]]), 2, present=PRESENT)  # labels 1 and 2 first
 LOGITS = torch.tensor([[5.0, 3.0, 1.0, 0.0]])  # z[2] is label 1's, a target's; 0 is above, target 2 below
 
 

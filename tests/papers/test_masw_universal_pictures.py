@@ -3,10 +3,10 @@
 import pytest
 import torch
 
+from flipbook.goals import TopKExcludes
 from flipbook.papers.masw import experiments as masw
 from flipbook.papers.masw import universal_pictures as paper
 from flipbook.papers.masw import universals
-from flipbook.top_k import TopKExcludes
 
 METHODS = ["TkML", "MASW"]
 

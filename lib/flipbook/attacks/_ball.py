@@ -12,10 +12,9 @@ from torch import Tensor
 from flipbook.attacks._batch import batch_view, l2_norm
 from flipbook.attacks._record import Record
 from flipbook.checks import check_choice, check_counts, check_inputs, check_radius
-from flipbook.goals import Goal, HideLabels
+from flipbook.goals import Goal, HideLabels, TopKExcludes
 from flipbook.passes import Counted
 from flipbook.perturbed import Perturbed
-from flipbook.top_k import TopKExcludes
 
 STEP = "step"  # the one quantity that every trace can have
 

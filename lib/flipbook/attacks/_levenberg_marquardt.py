@@ -2,18 +2,19 @@
 
 import torch
 from torch import Tensor
-from torch.nn.functional import one_hot
 
 from flipbook.attacks._ball import into_ball
 from flipbook.attacks._batch import l2_norm
 from flipbook.attacks._record import Record
 from flipbook.attacks._self_paced import Pace, quantities
-from flipbook.goals import Goal
+from flipbook.goals import Constraints, Goal, equally_many
 from flipbook.gradients import row_gradients
 from flipbook.passes import Counted
 from flipbook.perturbed import Perturbed
 from flipbook.solvers.damped_least_squares import Damping, damped_multipliers
 from flipbook.solvers.nonnegative_qp import gram
+
+SLICE = 1024  # constraints whose gradients are formed at a time, where there are more of them than pixels
 
 
 def attack(
@@ -62,7 +63,7 @@ def attack(
             state = state[stays]
         if v == max_iterations or not len(x):
             break
-        δ = x - x0 + _steps(net, record.rows, x, goal.constraints(z)[0], ζ, λ * state.weights, damping, chunk)
+        δ = x - x0 + _steps(record, x, goal.constraints(z), ζ, λ * state.weights, damping, chunk)
         x = (x0 + into_ball(δ, radius)).clamp(0, 1)
         with torch.no_grad():
             z = net.focus(record.rows)(x)
@@ -73,30 +74,53 @@ def attack(
 
 
 def _steps(
-    net: Counted, rows: Tensor, x: Tensor, A: Tensor, ζ: Tensor, weights: Tensor, damping: Tensor, chunk: int
+    record: Record, x: Tensor, A: Constraints, ζ: Tensor, weights: Tensor, damping: Tensor, chunk: int
 ) -> Tensor:
-    """The step of every image, like x. Images whose violated constraints read equally many labels work together.
+    """The step of every image, like x; 0 where no constraint is violated.
 
     All rows of the constraints' Jacobian A J are combinations of the gradients of a few logits, which are what costs.
     """
-    step, active, weights = torch.zeros_like(x), ζ > 0, weights.expand_as(ζ)
-    reads = ((A != 0) & active[:, :, None]).any(dim=1)
-    number = reads.sum(dim=1)
-    for q in number.unique().tolist():
-        for part in (number == q).nonzero().flatten().split(chunk) if q else ():
-            labels, constraints = _first(reads[part]), _first(active[part])
-            with torch.enable_grad():
-                pixels = x[part].requires_grad_()
-                logits = net.focus(rows[part])(pixels)
-            G = row_gradients(net, logits, pixels, one_hot(labels, A.shape[2])).flatten(2)
-            K = A[part].gather(1, constraints[:, :, None].expand(-1, -1, A.shape[2]))
-            K = K.gather(2, labels[:, None, :].expand(-1, K.shape[1], -1)).double()
-            ζ_, w_, counts = (each[part].gather(1, constraints) for each in (ζ, weights * active, active))
-            Q = K @ gram(G) @ K.transpose(1, 2)
-            scale = (w_ * Q.diagonal(dim1=1, dim2=2)).sum(dim=1) / counts.sum(dim=1)
-            y = damped_multipliers(Q, ζ_, w_, damping[part] * scale.clamp(min=1e-30), counts)
-            step[part] = ((y[:, None, :] @ K).to(G) @ G).view_as(pixels)
+    net, step, active, weights = record.net, torch.zeros_like(x), ζ > 0, weights.expand_as(ζ)
+    for part, labels in equally_many(A.reads(active, record.logits.shape[1]), chunk):
+        with torch.enable_grad():
+            pixels = x[part].requires_grad_()
+            logits = net.focus(record.rows[part])(pixels)
+        G = row_gradients(net, logits, pixels, Constraints.one_label_each(torch.ones_like(logits)).pick(labels))
+        violated = _first(active[part])
+        ζ_, w_, counts = (each[part].gather(1, violated) for each in (ζ, weights * active, active))
+        own = A[part].pick(violated).among(labels, logits.shape[1])
+        solve = _by_rows if own.offsets.shape[1] <= x[0].numel() else _by_pixels
+        step[part] = solve(own, G.flatten(2), ζ_, w_, damping[part], counts).view_as(pixels)
     return step
+
+
+def _by_rows(A: Constraints, G: Tensor, ζ: Tensor, w: Tensor, damping: Tensor, counts: Tensor) -> Tensor:
+    """Jᵀ (J Jᵀ + λ_D W⁻¹)⁻¹ ζ with J = A G, from as many unknowns as there are constraints."""
+    K = A.matrix(G.shape[1]).double()
+    Q = K @ gram(G) @ K.transpose(1, 2)
+    scale = (w * Q.diagonal(dim1=1, dim2=2)).sum(dim=1) / counts.sum(dim=1)
+    y = damped_multipliers(Q, ζ, w, damping * scale.clamp(min=1e-30), counts)
+    return ((y[:, None, :] @ K).to(G) @ G).squeeze(1)
+
+
+def _by_pixels(A: Constraints, G: Tensor, ζ: Tensor, w: Tensor, damping: Tensor, counts: Tensor) -> Tensor:
+    """The same as (Jᵀ W J + λ_D)⁻¹ Jᵀ W ζ, where pixels are fewer than constraints: J is formed a slice at a time."""
+    m = G.shape[2]
+    Q, rhs = (G.new_zeros(len(G), m, width, dtype=torch.float64) for width in (m, 1))
+    for rows in torch.arange(ζ.shape[1], device=ζ.device).split(SLICE):
+        part, weight = A.pick(rows.expand(len(G), -1)), w[:, rows, None].double()
+        J = sum(
+            part.weights[:, :, i, None].double() * G.gather(1, part.labels[:, :, i, None].expand(-1, -1, m))
+            for i in range(part.labels.shape[2])
+        )
+        weighted = (weight * J).transpose(1, 2)
+        Q.baddbmm_(weighted, J)
+        rhs.baddbmm_(weighted, ζ[:, rows, None].double())
+    scale = Q.diagonal(dim1=1, dim2=2).sum(dim=1) / counts.sum(dim=1)
+    Q.diagonal(dim1=1, dim2=2).add_((damping * scale.clamp(min=1e-30))[:, None])
+    L, _ = torch.linalg.cholesky_ex(Q)
+    step = torch.cholesky_solve(rhs, L).squeeze(2)
+    return torch.where(step.isfinite().all(dim=1, keepdim=True), step, 0.0).to(G)
 
 
 def _first(mask: Tensor) -> Tensor:

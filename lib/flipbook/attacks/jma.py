@@ -1,15 +1,22 @@
 """JMA: Jacobian-induced Mahalanobis-distance attack (Tondi, Guo, Pancino, Barni; arXiv 2401.01199)."""
 
+import warnings
+
 import torch
 from torch import Tensor
 
 from flipbook.attacks._batch import batch_view, l2_norm
-from flipbook.checks import check_at_least, check_choice, check_counts, check_inputs, check_positive
-from flipbook.goals import Goal
+from flipbook.checks import check_at_least, check_counts, check_inputs, check_positive
+from flipbook.goals import Constraints, Goal, equally_many
 from flipbook.gradients import differentiable_twice, directional, row_gradients
 from flipbook.passes import Counted
 from flipbook.perturbed import Perturbed
-from flipbook.solvers.nonnegative_qp import METHODS, gram, solve_nonnegative_qp
+from flipbook.solvers.nonnegative_qp import gram, solve_nonnegative_qp
+
+MARGIN = 1e-3  # κ by default, as a share of what the clean image misses its worst constraint by
+MANY = 40  # constraints from which on an image starts with FEW of them and adds MORE at a time
+FEW, MORE = 12, 16
+AGREES = 1e-3  # how far J δ may be off, relative to its largest entry, where D δ says what it is
 
 
 def jma(
@@ -20,9 +27,8 @@ def jma(
     step: float = 0.5,
     max_iterations: int = 200,
     search_steps: int = 6,
-    kappa: float = 0.0,
+    kappa: float | None = None,
     cap_step: bool = False,
-    solver: str = "pivoting",
     working_set: int | None = None,
     chunk: int | None = None,
 ) -> Perturbed:
@@ -50,16 +56,15 @@ def jma(
         n_it,max, the largest number of linearisations.
     search_steps : int
         n_bs, bisections of the last step; 0 keeps the full step.
-    kappa : float
-        κ >= 0, margin in logits asked of every constraint. At 0, the papers' setting, active constraints end in a tie
-        of the linear model and the curvature decides; a small margin saves iterations.
+    kappa : float, optional
+        κ >= 0, margin in logits asked of every constraint. By default a thousandth of what the clean image misses its
+        worst constraint by. At 0, the paper's setting, active constraints end in a tie of the linear model, rounding
+        and curvature decide, and a move of length ε overshoots even on an affine model.
     cap_step : bool
         Never move further than δ* itself. The paper's move has length ε even where δ* is shorter.
-    solver : {"pivoting", "coordinate"}
-        See `solve_nonnegative_qp`.
     working_set : int, optional
         Start from this many most violated constraints and add violated ones until the solution fits all: exact, and a
-        third of the passes for 80 labels. By default from 12 when there are more than 40 constraints.
+        third of the passes for 80 labels. By default from 12 for an image with more than 40 constraints.
     chunk : int, optional
         Images whose D (k rows of the image's size) is held in memory at a time; all by default.
 
@@ -74,21 +79,26 @@ def jma(
     ValueError
         For inputs that `check_inputs` refuses and hyper-parameters out of range.
 
+    Warns
+    -----
+    UserWarning
+        Where a working set needs J δ and the model's backward pass has no right gradient of its own, as hand-written
+        ones may not: such images work with all rows.
+
     Notes
     -----
     Deviations: D Dᵀ replaces the misprinted inverse of Eqs. 22 and 23; every tested image is clipped to [0, 1], moves
     too; the search returns its last success. Where an output code's decision (through tanh) lags behind satisfied
     constraints (on logits), the image goes on with the constraints linearised through tanh. Passes: 1 forward to see
-    what is already reached; k backward and 2 forward a linearisation, k = rows of A (with a working set: its rows and
-    2 backward and 1 forward a round, and 1 forward); 1 forward a search step.
+    what is already reached; k backward and 2 forward a linearisation, k = rows of A that exist (with a working set: its
+    rows and 2 backward and 1 forward a round, and 1 forward); 1 forward a search step.
     """
     check_inputs(model, images, goal)
     check_positive(step=step)
     check_counts(max_iterations=max_iterations)
     check_counts(0, search_steps=search_steps)
-    check_choice("solver", solver, METHODS)
     check_counts(**{name: n for name, n in (("working_set", working_set), ("chunk", chunk)) if n is not None})
-    check_at_least(0, kappa=kappa)
+    check_at_least(0, **({} if kappa is None else {"kappa": kappa}))
     net = Counted(model, images)
     with torch.no_grad():
         logits = net(images)
@@ -96,16 +106,17 @@ def jma(
     first_success = torch.where(reached, 1, -1)
     iterations = torch.zeros_like(fewest)
     x, closest, δ = images.detach().clone(), images.detach().clone(), torch.zeros_like(images)
-    through_decision = torch.zeros_like(reached)
+    clean = goal.constraints(logits)
+    κ = _margin(clean) if kappa is None else torch.full_like(clean.offsets[:, 0], kappa)
+    linear = _Linearisation(net, κ, working_set)
 
     active = (~reached).nonzero().flatten()
     for v in range(1, max_iterations + 1):
         going = []
-        for rows in active.split(chunk or len(images)):
+        for part, existing in equally_many(clean.exist[active], chunk):
+            rows = active[part]
             aims = goal[rows]
-            δ[rows], feasible = _shortest_step(
-                net, rows, x[rows], aims, through_decision[rows], kappa, solver, working_set
-            )
+            δ[rows], feasible = linear.shortest_step(rows, x[rows], aims, existing)
             candidate = (x[rows] + δ[rows]).clamp(0, 1)
             with torch.no_grad():
                 logits = net.focus(rows)(candidate)
@@ -118,8 +129,8 @@ def jma(
 
             length = l2_norm(δ[rows])
             still = (length == 0) & ~hit
-            stuck = still & through_decision[rows]
-            through_decision[rows] |= still
+            stuck = still & linear.through_decision[rows]
+            linear.through_decision[rows] |= still
             ε = length.clamp(max=step) if cap_step else torch.full_like(length, step)
             move = batch_view(torch.where(hit | still, 0, ε / length.clamp(min=1e-30)), candidate) * δ[rows]
             x[rows] = (x[rows] + move).clamp(0, 1)
@@ -129,60 +140,115 @@ def jma(
             break
 
     moved = (reached & (iterations > 0)).nonzero().flatten()
-    closest[moved] = _shortest_fraction(net.focus(moved), x[moved], δ[moved], goal[moved], search_steps)
+    if len(moved):
+        closest[moved] = _shortest_fraction(net.focus(moved), x[moved], δ[moved], goal[moved], search_steps)
     return Perturbed(closest, reached, iterations, net.forwards, net.backwards, first_success)
 
 
-def _shortest_step(
-    net: Counted,
-    rows: Tensor,
-    x: Tensor,
-    goal: Goal,
-    through_decision: Tensor,
-    kappa: float,
-    solver: str,
-    working_set: int | None,
-) -> tuple[Tensor, Tensor]:
-    """δ* of Eq. 24 for the images `rows`, and whether there is one."""
-    logits, x = _with_graph(net.focus(rows), x)
-    A, b = goal.constraints(logits.detach())
-    if through_decision.any():
-        A_exact, b_exact = goal.exact_constraints(logits.detach())
-        A = torch.where(through_decision[:, None, None], A_exact, A)
-        b = torch.where(through_decision[:, None], b_exact, b)
-    b = b - kappa
-    k = b.shape[1]
-    start = working_set or (12 if k > 40 else k)
-    if start < k:
-        return _step_from_working_set(net, rows, x, A, b, solver, start)
-    D = row_gradients(net, logits, x, A).flatten(2)
-    λ, feasible = solve_nonnegative_qp(gram(D), b, solver)
-    return _combine(λ, D).view_as(x), feasible
+def _margin(constraints: Constraints) -> Tensor:
+    """κ (n,) by default, from the constraints at the clean images."""
+    return MARGIN * (-constraints.offsets).amax(dim=1).clamp(min=0)
 
 
-def _step_from_working_set(
-    net: Counted, rows: Tensor, x: Tensor, A: Tensor, b: Tensor, solver: str, start: int, more: int = 16
-) -> tuple[Tensor, Tensor]:
-    """Constraint generation: solve for few constraints, predict all of them linearly, add the violated ones."""
-    δ, feasible = torch.zeros_like(x), torch.ones(len(x), dtype=torch.bool, device=x.device)
-    tolerance = 1e-6 * b.abs().amax(dim=1, keepdim=True)
-    todo = torch.arange(len(x), device=x.device)
-    new = b.topk(start, largest=False).indices
-    W, D = new[:, :0], x.new_empty(len(x), 0, x[0].numel())
-    while len(todo):
-        with differentiable_twice():
-            logits, pixels = _with_graph(net.focus(rows[todo]), x[todo])
-            chosen = A[todo].gather(1, new[:, :, None].expand(-1, -1, A.shape[2]))
-            D = torch.cat([D, row_gradients(net, logits, pixels, chosen).flatten(2)], dim=1)
-            W = torch.cat([W, new], dim=1)
-            λ, feasible[todo] = solve_nonnegative_qp(gram(D), b[todo].gather(1, W), solver)
-            δ[todo] = _combine(λ, D).view_as(pixels)
-            change = directional(net, logits, pixels, δ[todo])
-        slack = (b[todo] + (A[todo] @ change[:, :, None]).squeeze(2)).scatter(1, W, torch.inf)
-        new = slack.topk(min(more, slack.shape[1] - W.shape[1]), largest=False).indices
-        open_ = (slack < -tolerance[todo]).any(dim=1) & feasible[todo]
-        todo, new, W, D = todo[open_], new[open_], W[open_], D[open_]
-    return δ, feasible
+class _Linearisation:
+    """Finds δ* of Eq. 24, and remembers of every image how it has to be linearised.
+
+    Attributes
+    ----------
+    through_decision : Tensor (N,) of bool
+        Whether an output code's constraints go through tanh.
+    all_rows : Tensor (N,) of bool
+        Whether an image works with all its rows, because J δ was found to be wrong.
+    """
+
+    def __init__(self, net: Counted, κ: Tensor, working_set: int | None):
+        self.net, self.κ, self.working_set = net, κ, working_set
+        self.through_decision = torch.zeros_like(κ, dtype=torch.bool)
+        self.all_rows = torch.zeros_like(self.through_decision)
+
+    def shortest_step(self, images: Tensor, x: Tensor, goal: Goal, existing: Tensor) -> tuple[Tensor, Tensor]:
+        """δ* of the images, an index into the batch, at x; and whether there is one.
+
+        `existing` (n, k) are the rows of A that exist.
+        """
+        k = existing.shape[1]
+        start = self.working_set or (FEW if k > MANY else k)
+        if start >= k:
+            return self._from_all_rows(images, x, goal, existing)
+        δ, feasible = torch.zeros_like(x), torch.ones_like(self.all_rows[images])
+        few = (~self.all_rows[images]).nonzero().flatten()
+        if len(few):
+            δ[few], feasible[few] = self._from_working_set(images[few], x[few], goal[few], existing[few], start)
+        rest = self.all_rows[images].nonzero().flatten()  # those too that have just joined
+        if len(rest):
+            δ[rest], feasible[rest] = self._from_all_rows(images[rest], x[rest], goal[rest], existing[rest])
+        return δ, feasible
+
+    def _constraints(self, images: Tensor, goal: Goal, logits: Tensor, existing: Tensor) -> Constraints:
+        """The existing rows, with the margin κ asked for in their offsets."""
+        linear = goal.constraints(logits).pick(existing)
+        if (exact := self.through_decision[images]).any():
+            linear = linear.where(~exact, goal.exact_constraints(logits).pick(existing))
+        return linear.asking(self.κ[images])
+
+    def _from_all_rows(self, images: Tensor, x: Tensor, goal: Goal, existing: Tensor) -> tuple[Tensor, Tensor]:
+        logits, x = _with_graph(self.net.focus(images), x)
+        constraints = self._constraints(images, goal, logits.detach(), existing)
+        D = row_gradients(self.net, logits, x, constraints).flatten(2)
+        λ, feasible = solve_nonnegative_qp(gram(D), constraints.offsets)  # Eq. 23
+        return _combine(λ, D).view_as(x), feasible
+
+    def _from_working_set(
+        self, images: Tensor, x: Tensor, goal: Goal, existing: Tensor, start: int
+    ) -> tuple[Tensor, Tensor]:
+        """Constraint generation: solve for few constraints, predict all of them linearly, add the violated ones."""
+        net = self.net
+        δ, feasible = torch.zeros_like(x), torch.ones_like(self.all_rows[images])
+        todo = torch.arange(len(x), device=x.device)
+        with torch.no_grad():
+            constraints = self._constraints(images, goal, net.focus(images)(x), existing)
+        tolerance = 1e-6 * constraints.offsets.abs().amax(dim=1, keepdim=True)
+        new = constraints.offsets.topk(start, largest=False).indices
+        W, D = new[:, :0], x.new_empty(len(x), 0, x[0].numel())
+        while len(todo):
+            with differentiable_twice():
+                logits, pixels = _with_graph(net.focus(images[todo]), x[todo])
+                own = constraints[todo]
+                D = torch.cat([D, row_gradients(net, logits, pixels, own.pick(new)).flatten(2)], dim=1)
+                W = torch.cat([W, new], dim=1)
+                λ, feasible[todo] = solve_nonnegative_qp(gram(D), own.offsets.gather(1, W))
+                δ[todo] = _combine(λ, D).view_as(pixels)
+                change = _change(net, logits, pixels, δ[todo])
+            rise = own.times_change(change)
+            right = _agree(rise.gather(1, W), (D @ δ[todo].flatten(1)[:, :, None]).squeeze(2))
+            self.all_rows[images[todo]] = ~right
+            slack = (own.offsets + rise).scatter(1, W, torch.inf)
+            new = slack.topk(min(MORE, slack.shape[1] - W.shape[1]), largest=False).indices
+            open_ = (slack < -tolerance[todo]).any(dim=1) & feasible[todo] & right
+            todo, new, W, D = todo[open_], new[open_], W[open_], D[open_]
+        if self.all_rows[images].any():
+            warnings.warn(
+                "jma: the model's backward pass cannot be differentiated (a hand-written one?): all constraints get a "
+                "row, at a backward pass each",
+                stacklevel=5,
+            )
+        return δ, feasible
+
+
+def _change(net: Counted, logits: Tensor, x: Tensor, δ: Tensor) -> Tensor:
+    """J δ (n, C), NaN where the model's backward pass refuses to be differentiated."""
+    try:
+        return directional(net, logits, x, δ)
+    except torch.OutOfMemoryError:
+        raise
+    except RuntimeError:
+        return torch.full_like(logits, torch.nan).detach()
+
+
+def _agree(found: Tensor, known: Tensor) -> Tensor:
+    """Whether J δ in the rows of the working set (n, w) is what their gradients say, (n,) of bool."""
+    off = (found - known).abs().amax(dim=1)
+    return off <= AGREES * known.abs().amax(dim=1)
 
 
 def _shortest_fraction(net: Counted, x: Tensor, δ: Tensor, goal: Goal, steps: int) -> Tensor:

@@ -6,10 +6,9 @@ from torch import Tensor
 from flipbook.attacks._batch import batch_view, l2_norm
 from flipbook.attacks._record import Record
 from flipbook.checks import check_at_least, check_counts, check_inputs
-from flipbook.goals import INF, Goal
+from flipbook.goals import INF, Goal, TopKExcludes
 from flipbook.passes import Counted
 from flipbook.perturbed import Perturbed
-from flipbook.top_k import TopKExcludes
 
 
 def kfool(model, images: Tensor, goal: Goal, *, max_iterations: int = 300, overshoot: float = 0.0) -> Perturbed:

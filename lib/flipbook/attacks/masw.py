@@ -7,9 +7,8 @@ from flipbook.attacks._ball import Plain, default_radius, descend
 from flipbook.attacks._printed import Printed
 from flipbook.attacks._self_paced import Pace, SelfPaced
 from flipbook.checks import check_at_least, check_choice, check_positive
-from flipbook.goals import Goal
+from flipbook.goals import Goal, TopKEquals, TopKExcludes, check_top_k
 from flipbook.perturbed import Perturbed
-from flipbook.top_k import TopKEquals, TopKExcludes, check_top_k
 
 FORMS = ("l1", "theta", "slack", "printed")
 REFERENCES = ("exact", "k+1")

@@ -9,12 +9,11 @@ from flipbook.attacks._ball import into_ball
 from flipbook.attacks._batch import l2_norm
 from flipbook.attacks._record import Record
 from flipbook.checks import check_at_least, check_choice, check_counts, check_inputs, check_radius
-from flipbook.goals import Goal
+from flipbook.goals import SCORES, Constraints, Goal, equally_many
 from flipbook.gradients import row_gradients
 from flipbook.passes import Counted
 from flipbook.perturbed import Perturbed
 from flipbook.solvers.nonnegative_qp import gram
-from flipbook.top_k import SCORES
 
 MODES = ("all", "violated")
 ROWS = ("goal", "labels")
@@ -145,39 +144,44 @@ def _clear_distance(goal: Goal, logits: Tensor) -> Tensor:
     return torch.where(tied, distance.clamp(min=1), distance)
 
 
-def _shortfall(goal: Goal, logits: Tensor, margin: float, mode: str, scores: str) -> tuple[Tensor, Tensor, Tensor]:
-    """Rows A (n, M, C), what they are to rise by, t (n, M), and which of them the step is asked to serve (n, M)."""
-    A, b = goal.constraints(logits)
+def _shortfall(goal: Goal, logits: Tensor, margin: float, mode: str, scores: str) -> tuple[Constraints, Tensor, Tensor]:
+    """Rows A, what they are to rise by, t (n, M), and which of them the step is asked to serve (n, M)."""
+    A = goal.constraints(logits)
+    b = A.offsets
     if scores == "probability":
         p = logits.sigmoid()
-        b = torch.where(b == torch.inf, b, (A @ (p - 0.5)[:, :, None]).squeeze(2))
-        A = A * (p * (-logits).sigmoid())[:, None, :]
+        b = torch.where(A.exist, A.times_change(p - 0.5), b)
+        A = A.times(p * (-logits).sigmoid())
     t = margin - b
-    return A, t, (t > 0 if mode == "violated" else b != torch.inf)
+    return A, t, (t > 0 if mode == "violated" else A.exist)
 
 
 def _least_steps(
-    net: Counted, rows: Tensor, x: Tensor, A: Tensor, t: Tensor, wanted: Tensor, damping: float, chunk: int
+    net: Counted, rows: Tensor, x: Tensor, A: Constraints, t: Tensor, wanted: Tensor, damping: float, chunk: int
 ) -> Tensor:
-    """The step r of every image, like x; images that ask for equally many rows are worked on together."""
-    r, number = torch.empty_like(x), wanted.sum(dim=1)
-    for k in number.unique().tolist():
-        first = wanted.to(torch.int8).argsort(dim=1, descending=True, stable=True)[:, :k]
-        for part in (number == k).nonzero().flatten().split(chunk):
-            own = first[part]
-            with torch.enable_grad():
-                pixels = x[part].requires_grad_()
-                logits = net.focus(rows[part])(pixels)
-            chosen = A[part].gather(1, own[:, :, None].expand(-1, -1, A.shape[2]))
-            D = row_gradients(net, logits, pixels, chosen).flatten(2)
-            r[part] = _least_norm(D, t[part].gather(1, own), damping).view_as(pixels)
+    """The step r of every image, like x; 0 where none of its rows is wanted."""
+    r = torch.zeros_like(x)
+    for part, own in equally_many(wanted, chunk):
+        with torch.enable_grad():
+            pixels = x[part].requires_grad_()
+            logits = net.focus(rows[part])(pixels)
+        D = row_gradients(net, logits, pixels, A[part].pick(own)).flatten(2)
+        r[part] = _least_norm(D, t[part].gather(1, own), damping).view_as(pixels)
     return r
 
 
 def _least_norm(D: Tensor, t: Tensor, damping: float) -> Tensor:
-    """Dᵀ λ with (D Dᵀ + damping) λ = t for D (n, k, m) and t (n, k); the small system in float64."""
-    Q = gram(D)
-    ridge = damping * Q.diagonal(dim1=1, dim2=2).mean(dim=1) + torch.finfo(torch.float64).tiny
+    """Dᵀ (D Dᵀ + ridge)⁻¹ t for D (n, k, m) and t (n, k), the system in float64.
+
+    Where there are more rows than pixels it is (Dᵀ D + ridge)⁻¹ Dᵀ t, the same in a system of m unknowns.
+    """
+    k, m = D.shape[1:]
+    wide = k <= m
+    Q = gram(D if wide else D.transpose(1, 2))
+    ridge = damping * Q.diagonal(dim1=1, dim2=2).sum(dim=1) / k + torch.finfo(torch.float64).tiny
     L, _ = torch.linalg.cholesky_ex(Q + ridge[:, None, None] * torch.eye(Q.shape[1]).to(Q))
-    λ = torch.cholesky_solve(t.double()[:, :, None], L)
-    return (λ.transpose(1, 2).to(D) @ D).squeeze(1)
+    t = t.double()[:, :, None]
+    if wide:
+        return (torch.cholesky_solve(t, L).transpose(1, 2).to(D) @ D).squeeze(1)
+    rhs = sum(d.transpose(1, 2).double() @ u for d, u in zip(D.split(m, dim=1), t.split(m, dim=1), strict=True))
+    return torch.cholesky_solve(rhs, L).squeeze(2).to(D)

@@ -146,7 +146,7 @@ def _linearise(net: Counted, x: Tensor, aim: Goal, c: Tensor, sharpness: float) 
     with torch.enable_grad():
         x = x.detach().requires_grad_()
         logits = net(x)
-    A, _ = aim.constraints(logits.detach())
+    A = aim.constraints(logits.detach()).matrix(logits.shape[1])
     m = sharpness * aim.margins(logits.detach())
     L = softplus(-m).clamp(-math.log1p(-LOWEST_P), -math.log(LOWEST_P))  # -log sigmoid(m)
     slope = -sharpness * torch.sigmoid(-m)

@@ -8,9 +8,8 @@ from torch import Tensor
 from flipbook.attacks._ball import Plain, default_radius, descend
 from flipbook.attacks.tkml import targeted_loss, untargeted_loss
 from flipbook.checks import check_at_least, check_positive
-from flipbook.goals import Goal
+from flipbook.goals import Goal, TopKEquals, TopKExcludes, check_top_k
 from flipbook.perturbed import Perturbed
-from flipbook.top_k import TopKEquals, TopKExcludes, check_top_k
 
 
 def tkalc(

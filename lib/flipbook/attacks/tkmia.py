@@ -7,9 +7,8 @@ from torch import Tensor
 
 from flipbook.attacks._ball import Loss, default_radius, descend
 from flipbook.checks import check_at_least, check_positive
-from flipbook.goals import INF, Goal
+from flipbook.goals import INF, Goal, TopKEquals, TopKExcludes, check_top_k
 from flipbook.perturbed import Perturbed
-from flipbook.top_k import TopKEquals, TopKExcludes, check_top_k
 
 
 def tkmia(

@@ -5,9 +5,8 @@ from torch import Tensor
 from flipbook.attacks._ball import Loss, Plain, default_radius, descend
 from flipbook.attacks._self_paced import Pace, SelfPaced
 from flipbook.checks import check_positive
-from flipbook.goals import INF, Goal
+from flipbook.goals import INF, Goal, TopKEquals, TopKExcludes, check_top_k
 from flipbook.perturbed import Perturbed
-from flipbook.top_k import TopKEquals, TopKExcludes, check_top_k
 
 
 def tkml(

@@ -13,13 +13,14 @@ import scipy.optimize
 import torch
 from torch import Tensor
 
-METHODS = ("pivoting", "coordinate")
+SLICE_ON_CPU, SLICE = 1 << 12, 1 << 18  # columns at a time: what a processor's cache holds, and a bound on memory
 
 
-def solve_nonnegative_qp(
-    Q: Tensor, b: Tensor, method: str = "pivoting", tolerance: float = 1e-9
-) -> tuple[Tensor, Tensor]:
-    """Solve a batch of non-negative quadratic programs in float64.
+def solve_nonnegative_qp(Q: Tensor, b: Tensor, tolerance: float = 1e-9) -> tuple[Tensor, Tensor]:
+    """Solve a batch of non-negative quadratic programs in float64, by block principal pivoting.
+
+    Júdice and Pires 1994: a handful of batched linear solves. The JMA paper takes coordinate descent, which finds the
+    same solution slowly where rows share directions.
 
     Parameters
     ----------
@@ -27,9 +28,6 @@ def solve_nonnegative_qp(
         Symmetric, positive semi-definite.
     b : Tensor (N, k)
         Linear terms; +inf takes a constraint out.
-    method : {"pivoting", "coordinate"}
-        Block principal pivoting (Júdice and Pires 1994; a handful of batched linear solves) or sequential coordinate
-        descent (Franc, Hlaváč and Navara 2005; the JMA paper's choice, slow where rows share directions).
     tolerance : float
         On the KKT residual, relative to the scale of b. A program that misses it is solved again on the host.
 
@@ -40,8 +38,6 @@ def solve_nonnegative_qp(
     feasible : Tensor (N,) of bool
         False where no δ satisfies D δ + b >= 0 (the program is unbounded below), or Q or b is not finite; λ is 0 there.
     """
-    if method not in METHODS:
-        raise ValueError(f"method is {method!r}: choose one of {', '.join(map(repr, METHODS))}")
     Q, b = Q.double(), b.double()
     counts = torch.isfinite(b)
     usable = torch.isfinite(Q).flatten(1).all(dim=1) & ~torch.isnan(b).any(dim=1) & ~torch.isneginf(b).any(dim=1)
@@ -54,7 +50,7 @@ def solve_nonnegative_qp(
     scale_b = _positive((b.abs() * keep).amax(dim=1))
     Q, b = Q / scale_Q[:, None, None], b / scale_b[:, None]
 
-    λ = _block_pivoting(Q, b) if method == "pivoting" else _coordinate_descent(Q, b, tolerance)
+    λ = _block_pivoting(Q, b)
     feasible = usable.clone()
     for i in (~(kkt_residual(Q, b, λ) <= tolerance) & usable).nonzero().flatten().tolist():
         solution = _least_distance(Q[i].cpu().numpy(), b[i].cpu().numpy(), tolerance)
@@ -70,8 +66,9 @@ def kkt_residual(Q: Tensor, b: Tensor, λ: Tensor) -> Tensor:
     return torch.stack([-λ, -μ, (λ * μ).abs()]).amax(dim=(0, 2)).clamp(min=0)
 
 
-def gram(D: Tensor, columns: int = 1 << 12) -> Tensor:
-    """Q = D Dᵀ (N, k, k) in float64 for D (N, k, m), by slices of columns small enough for the cache."""
+def gram(D: Tensor) -> Tensor:
+    """Q = D Dᵀ (N, k, k) in float64 for D (N, k, m), by slices of columns."""
+    columns = SLICE_ON_CPU if D.device.type == "cpu" else SLICE
     Q = D.new_zeros(len(D), D.shape[1], D.shape[1], dtype=torch.float64)
     for part in D.split(columns, dim=2):
         part = part.double()
@@ -109,20 +106,6 @@ def _block_pivoting(Q: Tensor, b: Tensor, patience: int = 3) -> Tensor:
         swap = torch.where((swaps_left >= 0)[:, None], wrong, wrong & (index == last))
         free = free ^ swap
     return λ.clamp(min=0)
-
-
-def _coordinate_descent(Q: Tensor, b: Tensor, tolerance: float, sweeps: int = 1000) -> Tensor:
-    """Minimise over one λ_k at a time, keeping μ = Q λ + b, until the KKT conditions hold for all images."""
-    λ, μ = torch.zeros_like(b), b.clone()
-    step = 1 / _positive(Q.diagonal(dim1=1, dim2=2))
-    for _ in range(sweeps):
-        for k in range(b.shape[1]):
-            new = (λ[:, k] - μ[:, k] * step[:, k]).clamp(min=0)
-            μ += (new - λ[:, k])[:, None] * Q[:, :, k]
-            λ[:, k] = new
-        if (kkt_residual(Q, b, λ) <= tolerance).all():
-            break
-    return λ
 
 
 def _least_distance(Q: np.ndarray, b: np.ndarray, tolerance: float) -> np.ndarray | None:

@@ -13,8 +13,8 @@ from tqdm.auto import tqdm
 
 from flipbook.attacks import _chance
 from flipbook.checks import check_counts, check_inputs, check_radius
+from flipbook.goals import TopKExcludes
 from flipbook.perturbed import Perturbed
-from flipbook.top_k import TopKExcludes
 from flipbook.universal.stopping import FoolingRate, Patience
 
 

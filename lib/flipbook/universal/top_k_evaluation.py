@@ -6,7 +6,7 @@ from torch import Tensor
 
 from flipbook.attacks._batch import l2_norm
 from flipbook.checks import check_inputs
-from flipbook.top_k import TopKExcludes
+from flipbook.goals import TopKExcludes
 from flipbook.universal.top_k import TopKUniversal
 
 

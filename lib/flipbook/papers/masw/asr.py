@@ -8,8 +8,8 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from flipbook.goals import top_k
 from flipbook.papers.masw import experiments as masw
-from flipbook.top_k import top_k
 
 METHODS = ("FGSM", "PGD", "ML-C&W", "TkML", "MASW")
 

@@ -19,8 +19,8 @@ from flipbook import attacks, datasets, experiment, generative, ranked, victims
 from flipbook.attacks.tkalc import correlations
 from flipbook.checks import check_choice
 from flipbook.experiment import Trial
+from flipbook.goals import TopKEquals, TopKExcludes
 from flipbook.papers.masw import generators
-from flipbook.top_k import TopKEquals, TopKExcludes
 
 SMALL, LARGE = ("VOC 2012", "COCO 2014"), ("NUS-WIDE", "Open Images")
 KS = (3, 5, 10)
@@ -174,7 +174,7 @@ class Scene:
         """The goal of a block: measures and complete success do not depend on `hide`, which MASW's methods work for."""
         case, k = block
         if case:
-            return TopKEquals(self.targets(case, k), self.present, k, hide=hide, **options)
+            return TopKEquals(self.targets(case, k), k, present=self.present, hide=hide, **options)
         return TopKExcludes(self.present, k, hide=hide, **options)
 
     def names(self, mask: Tensor) -> list[str]:

@@ -10,10 +10,9 @@ from torch import Tensor
 from flipbook import experiment
 from flipbook.attacks.ml_cw_descent import hinges
 from flipbook.experiment import Trial
-from flipbook.goals import HideLabels
+from flipbook.goals import HideLabels, TopKEquals
 from flipbook.papers.masw import experiments as masw
 from flipbook.report import Claims
-from flipbook.top_k import TopKEquals
 
 FACTORS = (0.1, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 1.75, 2.0)
 HARDEST = 5

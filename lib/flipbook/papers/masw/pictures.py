@@ -8,13 +8,13 @@ import torch
 from torch import Tensor
 
 from flipbook import experiment
+from flipbook.goals import top_k
 from flipbook.papers.masw import claims as claim
 from flipbook.papers.masw import experiments as masw
 from flipbook.papers.masw.experiments import Block, Scene
 from flipbook.report import Claims
 from flipbook.report.figures import amplification
 from flipbook.report.sparse import signed
-from flipbook.top_k import top_k
 
 IMAGES = 16
 BRIGHTER = 4  # than drawn with the largest change at full range, so that the rest is seen; few entries saturate

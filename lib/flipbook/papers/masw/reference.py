@@ -13,8 +13,8 @@ from torch import Tensor, cat, nan
 from flipbook.attacks._ball import Plain, descend
 from flipbook.attacks._self_paced import Pace, SelfPaced
 from flipbook.attacks.tkml import targeted_hinges
+from flipbook.goals import TopKEquals
 from flipbook.papers.masw.experiments import Block, Scene
-from flipbook.top_k import TopKEquals
 
 
 @dataclass

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from flipbook.top_k import top_k
+from flipbook.goals import top_k
 
 START = (0.0, 0.5)
 FARTHER = 1.5

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import pandas as pd
 import torch
 
+from flipbook.goals import TopKExcludes, top_k
 from flipbook.papers.masw import universals
-from flipbook.top_k import TopKExcludes, top_k
 
 
 def fooled_by_all(

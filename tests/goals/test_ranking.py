@@ -5,8 +5,7 @@ import itertools
 import pytest
 import torch
 
-from flipbook.goals import INF
-from flipbook.top_k import TopKEquals, TopKExcludes, top_k
+from flipbook.goals import INF, TopKEquals, TopKExcludes, top_k
 
 
 def marks(width, *labels):
@@ -46,14 +45,14 @@ def test_equals_is_equality_of_sets_for_every_ranking(k):
     z = torch.tensor(list(itertools.permutations(range(5))), dtype=torch.float64)
     for chosen in itertools.combinations(range(5), k):
         target = marks(5, *chosen).expand(len(z), -1)
-        goal = TopKEquals(target, ~target, k)
+        goal = TopKEquals(target, k, present=~target)
         assert goal.reached(z).tolist() == [set(row.topk(k).indices.tolist()) == set(chosen) for row in z]
 
 
 def test_a_tie_is_no_success():
     z = torch.tensor([[1.0, 1.0, 0.0]])
     assert not TopKExcludes(marks(3, 1), 1).reached(z)
-    assert not TopKEquals(marks(3, 0), marks(3, 1), 1).reached(z)
+    assert not TopKEquals(marks(3, 0), 1, present=marks(3, 1)).reached(z)
 
 
 @pytest.mark.parametrize("scores", ["logit", "probability"])
@@ -66,8 +65,8 @@ def test_constraints_are_the_margins_derivative(kind, hide, scores):
     present = marks(6, 0, 3).expand(7, -1)
     more = {"hide": hide, "keep": keep, "scores": scores}
     excludes, target = TopKExcludes(present, 2, **more), marks(6, 1, 5).expand(7, -1)
-    goal = excludes if kind == "excludes" else TopKEquals(target, present, 2, **more)
-    A, b = goal.constraints(z)
+    goal = excludes if kind == "excludes" else TopKEquals(target, 2, present=present, **more)
+    A, b = goal.constraints(z).matrix(6), goal.constraints(z).offsets
     assert torch.equal(b, goal.margins(z))
     finite = torch.where(b == INF, 0, 1)
     J = torch.autograd.functional.jacobian(lambda each: (goal.margins(each).nan_to_num(posinf=0) * finite).sum(0), z)
@@ -82,7 +81,7 @@ def test_margins_by_hand():
     assert TopKExcludes(Y, 2, hide=True).margins(z).tolist() == [[-4, -2, INF, INF, -3, -1, INF, INF]]
     keep = torch.tensor([[0, 0, 1, -1]])
     assert TopKExcludes(Y, 1, keep=keep).margins(z).tolist() == [[-1, 1, INF, INF, INF, INF, 2, 1]]
-    goal = TopKEquals(marks(4, 2, 3), Y, 2, hide=True)
+    goal = TopKEquals(marks(4, 2, 3), 2, present=Y, hide=True)
     assert goal.margins(z).tolist() == [[-4, -2, -1, -4, -3, -1, INF, INF]]
     assert goal.distance(z).tolist() == [4 * 5 + 2]
     assert goal.ranking.distance(z).tolist() == [4 * 5 + 2]
@@ -108,7 +107,7 @@ def test_nothing_is_further_away_than_a_nan():
     Y = marks(4, 0, 1)
     nan = torch.tensor([[1.0, 2.0, 3.0, float("nan")]])
     worst = torch.tensor([[9.0, 8, -2, -1]])
-    for goal in (TopKExcludes(Y, 2), TopKExcludes(Y, 2, hide=True), TopKEquals(marks(4, 2, 3), Y, 2)):
+    for goal in (TopKExcludes(Y, 2), TopKExcludes(Y, 2, hide=True), TopKEquals(marks(4, 2, 3), 2, present=Y)):
         assert goal.distance(nan) > goal.distance(worst)
         assert not goal.reached(nan)
 
@@ -152,20 +151,22 @@ def test_flip_rate_of_proposition_1(left, lfr):
 @pytest.mark.parametrize(("after", "sac"), [((1,), 0.0), ((1, 4), 1 / 3), ((4, 5), 1.0)])
 def test_attack_cost_of_proposition_1(after, sac):
     """B = {1, 4, 5} with 4 and 5 predicted before: what keeps its side."""
-    goal = TopKEquals(marks(9, 2, 8), marks(9, 0, 3, 6, 7), 2)
+    goal = TopKEquals(marks(9, 2, 8), 2, present=marks(9, 0, 3, 6, 7))
     before = ranked(4, 5, width=9)
     assert goal.measures(before, ranked(*after, width=9))["sac"].item() == pytest.approx(sac)
 
 
 def test_targeted_soft_success_counts_the_targets_inside():
-    goal = TopKEquals(marks(6, 1, 2, 3), marks(6, 0), 3)
+    goal = TopKEquals(marks(6, 1, 2, 3), 3, present=marks(6, 0))
     z = ranked(1, 3, 5, 2, width=6)
     assert goal.measures(z, z)["sasr"].item() == pytest.approx(2 / 3)
 
 
 def test_images_are_selected_with_all_that_is_theirs():
     present = torch.cat([marks(4, 0), marks(4, 1, 2)])
-    goal = TopKEquals(torch.cat([marks(4, 3), marks(4, 0)]), present, 1, hide=True, keep=torch.eye(4)[:2].long())
+    goal = TopKEquals(
+        torch.cat([marks(4, 3), marks(4, 0)]), 1, present=present, hide=True, keep=torch.eye(4)[:2].long()
+    )
     part = goal[1:]
     assert len(part) == 1
     assert part.k == 1
@@ -176,15 +177,15 @@ def test_images_are_selected_with_all_that_is_theirs():
 ONE = marks(4, 0)
 ERRORS = {
     "k is 4: it must be a whole number in 1..3": lambda: TopKExcludes(ONE, 4),
-    "k is 0: it must be a whole number in 1..3": lambda: TopKEquals(marks(4), ONE, 0),
+    "k is 0: it must be a whole number in 1..3": lambda: TopKEquals(marks(4), 0, present=ONE),
     "k is 2.0: it must be a whole number in 1..3": lambda: TopKExcludes(ONE, 2.0),
     "k is True: it must be a whole number": lambda: TopKExcludes(ONE, True),
     "present is a list: give a tensor": lambda: TopKExcludes([[1, 0, 0, 0]], 1),
     r"keep must be \(1, 4\) of -1, 0 and 1": lambda: TopKExcludes(ONE, 1, keep=ONE > 0),
     "image 0 has no label in `present`": lambda: TopKExcludes(marks(4), 1),
     "image 0 has 3 of 4 labels, which leaves no 2 others": lambda: TopKExcludes(marks(4, 0, 1, 2), 2),
-    "image 0 has 1 target labels, k is 2": lambda: TopKEquals(marks(4, 3), ONE, 2),
-    r"target has shape \(1, 5\)": lambda: TopKEquals(marks(5, 3), ONE, 1),
+    "image 0 has 1 target labels, k is 2": lambda: TopKEquals(marks(4, 3), 2, present=ONE),
+    r"target has shape \(1, 5\)": lambda: TopKEquals(marks(5, 3), 1, present=ONE),
     "scores is 'prob'": lambda: TopKExcludes(ONE, 1, scores="prob"),
     "keep must be": lambda: TopKExcludes(ONE, 1, keep=torch.full((1, 4), 2)),
     "present has entries other than 0 and 1": lambda: TopKExcludes(ONE * 2, 1),

@@ -14,6 +14,11 @@ def logits(seed=0):
     return 2 * torch.randn(N, C, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 
 
+def matrix(constraints, width=C):
+    """A as a matrix, and b."""
+    return constraints.matrix(width), constraints.offsets
+
+
 def goals():
     g = torch.Generator().manual_seed(3)
     bits = torch.rand(N, C, generator=g) < 0.5
@@ -55,7 +60,7 @@ def test_logit_of_zero_means_absent():
 @pytest.mark.parametrize("name", ["labels", "hide", "class"])
 def test_linear_goals_have_exact_constraints(name):
     goal, z, d = goals()[name], logits(), logits(9)
-    A, b = goal.constraints(z)
+    A, b = matrix(goal.constraints(z))
     assert torch.equal(b, goal.margins(z))
     finite = torch.isfinite(b)
     torch.testing.assert_close(((A @ d[:, :, None]).squeeze(2) + b)[finite], goal.margins(z + d)[finite])
@@ -63,12 +68,12 @@ def test_linear_goals_have_exact_constraints(name):
 
 def test_code_constraints_on_logits_and_through_tanh():
     goal, z = goals()["code"], logits()
-    A, b = goal.constraints(z)
+    A, b = matrix(goal.constraints(z))
     for n in range(N):
         t, others = goal.target[n], [i for i in range(5) if i != goal.target[n]]
         torch.testing.assert_close(A[n], CODE[t] - CODE[others])
         torch.testing.assert_close(b[n], (CODE[t] - CODE[others]) @ z[n])
-    exact, margins = goal.exact_constraints(z)
+    exact, margins = matrix(goal.exact_constraints(z))
     jacobian = torch.stack(
         [torch.func.jacrev(lambda v, n=n: goal[n : n + 1].margins(v[None])[0])(z[n]) for n in range(N)]
     )

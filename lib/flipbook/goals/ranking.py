@@ -9,10 +9,10 @@ from numbers import Integral
 
 import torch
 from torch import Tensor
-from torch.nn.functional import one_hot
 
-from flipbook.checks import check_choice
-from flipbook.goals import INF, Goal, HideLabels, as_mask, same_width
+from flipbook.goals.constraints import INF, Constraints
+from flipbook.goals.goal import Goal, as_mask, same_width
+from flipbook.goals.labels import HideLabels
 
 SCORES = ("logit", "probability")
 
@@ -51,16 +51,16 @@ class _TopK(Goal):
         sides = sides.to(scores)
         return torch.cat([ranking, torch.where(sides == 0, INF, sides * (scores - self._threshold))], dim=1)
 
-    def constraints(self, logits: Tensor) -> tuple[Tensor, Tensor]:
+    def constraints(self, logits: Tensor) -> Constraints:
         """Rows e_i - e_j for the ranking at `logits`, ± e_j for sides (times σ' for probabilities); b the margins."""
-        upper, lower, counts = self._leads(logits)
-        width = logits.shape[1]
-        A = (one_hot(upper, width) - one_hot(lower, width)) * counts[:, :, None]
+        upper, lower, _ = self._leads(logits)
+        margins, width = self.margins(logits), logits.shape[1]
+        rows = Constraints.leads(upper, lower, margins[:, :width])
         if (sides := self._sides()) is not None:
-            A = torch.cat([A, torch.diag_embed(sides.to(A))], dim=1)
+            rows = rows.followed_by(Constraints.one_label_each(sides.to(logits), margins[:, width:]))
         if self.scores == "probability":
-            return A * (logits.sigmoid() * (-logits).sigmoid())[:, None, :], self.margins(logits)
-        return A.to(logits), self.margins(logits)
+            return rows.times(logits.sigmoid() * (-logits).sigmoid())
+        return rows
 
     def reached(self, logits: Tensor) -> Tensor:
         """Whether every requirement is met strictly, (N,) of bool.
@@ -108,9 +108,11 @@ class _TopK(Goal):
 
         asr (Eq. 25 as its text and tables mean it: complete success), sasr (Eq. 26, from Eq. 5 or S.1), lfr (Eq. 28,
         the share of Y on the negative side), sac (Eq. S.5, the share of the irrelevant labels that keep their side).
-        A label at exactly 0.5 is still predicted (Eq. 6). An image without irrelevant labels keeps them all, 1.
+        A label at exactly 0.5 is still predicted (Eq. 6). An image without irrelevant labels keeps them all, 1, and so
+        does one without Y lose them all.
         """
-        off = (self.present & (after < 0)).sum(dim=1).double() / self.present.sum(dim=1)
+        own = self.present.sum(dim=1)
+        off = torch.where(own > 0, (self.present & (after < 0)).sum(dim=1).double() / own.clamp(min=1), 1.0)
         irrelevant = ~(self.present | self._wanted())
         kept = (irrelevant & ((before >= 0) == (after >= 0))).sum(dim=1).double()
         number = irrelevant.sum(dim=1)
@@ -140,14 +142,13 @@ class _TopK(Goal):
         return hidden if self.keep is None else torch.where(self.present, hidden, self.keep)
 
     def _check_masks(self, *names: str) -> None:
-        """Turn masks to bool, and refuse what does not fit together."""
+        """Turn these masks to bool, and refuse what does not fit together."""
         title = type(self).__name__
-        check_choice(f"{title}: scores", self.scores, SCORES)
+        if self.scores not in SCORES:
+            raise ValueError(f"{title}: scores is {self.scores!r}: choose one of {', '.join(map(repr, SCORES))}")
         for name in names:
             object.__setattr__(self, name, as_mask(getattr(self, name), f"{title}: {name}"))
-        width = self.present.shape[1]
-        _check_k(title, self.k, width - 1, "below the number of labels")
-        if (empty := (~self.present.any(dim=1)).nonzero().flatten()).numel():
+        if names and (empty := (~self.present.any(dim=1)).nonzero().flatten()).numel():
             raise ValueError(f"{title}: image {int(empty[0])} has no label in `present`: leave such images out")
         if self.keep is not None and not self._are_sides(self.keep):
             raise ValueError(f"{title}: keep must be {tuple(self.present.shape)} of -1, 0 and 1, the sides to keep")
@@ -188,6 +189,7 @@ class TopKExcludes(_TopK):
 
     def __post_init__(self):
         self._check_masks("present")
+        _check_k("TopKExcludes", self.k, self.present.shape[1] - 1, "below the number of labels")
         if (short := ((~self.present).sum(dim=1) < self.k).nonzero().flatten()).numel():
             own, width = int(self.present[short[0]].sum()), self.present.shape[1]
             raise ValueError(
@@ -218,31 +220,42 @@ class TopKEquals(_TopK):
     ----------
     target : Tensor (N, C) of 0 and 1
         Y_t, k labels an image, the same k for all.
-    present : Tensor (N, C) of 0 and 1
-        Y, the labels that the image truly has; what `hide` is about and what LFR counts.
-    k : int
-        In 1..C - 1.
+    k : int, optional
+        How many labels a target has, in 1..C - 1; by default it is counted.
+    present : Tensor (N, C) of 0 and 1, optional
+        Y, the labels that the image truly has; what `hide` is about and what LFR counts. None by default.
     hide, keep, scores
         As for `TopKExcludes`; a target that is in Y is not hidden.
     """
 
     target: Tensor
-    present: Tensor
-    k: int
+    k: int | None = None
+    present: Tensor | None = None
     hide: bool = False
     keep: Tensor | None = None
     scores: str = "logit"
     shared = ("k", "hide", "scores")
 
     def __post_init__(self):
-        self._check_masks("present", "target")
+        object.__setattr__(self, "target", as_mask(self.target, "TopKEquals: target"))
+        if self.present is None:
+            if self.hide:
+                raise ValueError("TopKEquals: hide asks for the labels in `present` to be off: give present too")
+            object.__setattr__(self, "present", torch.zeros_like(self.target))
+            self._check_masks()
+        else:
+            self._check_masks("present")
         if self.target.shape != self.present.shape:
             raise ValueError(
                 f"TopKEquals: target has shape {tuple(self.target.shape)}, present {tuple(self.present.shape)}: "
                 "make them equal"
             )
-        if (wrong := (self.target.sum(dim=1) != self.k).nonzero().flatten()).numel():
-            number = int(self.target[wrong[0]].sum())
+        sizes = self.target.sum(dim=1)
+        if self.k is None:
+            object.__setattr__(self, "k", int(sizes[0]) if len(sizes) else 1)
+        _check_k("TopKEquals", self.k, self.target.shape[1] - 1, "below the number of labels")
+        if (wrong := (sizes != self.k).nonzero().flatten()).numel():
+            number = int(sizes[wrong[0]])
             raise ValueError(f"TopKEquals: image {int(wrong[0])} has {number} target labels, k is {self.k}: make it k")
 
     def _leads(self, logits: Tensor) -> tuple[Tensor, Tensor, Tensor]:
