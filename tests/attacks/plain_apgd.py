@@ -1,4 +1,4 @@
-"""The GMLA family for one image, step by step as its paper's program goes: slow, and written apart from the library."""
+"""Auto-PGD and the GMLA family for one image, step by step: slow, and written apart from the library."""
 
 from itertools import pairwise
 

@@ -6,8 +6,10 @@ from torch import nn
 
 from flipbook.attacks._apgd import _Pace, checkpoints
 from flipbook.attacks.apgd import apgd
+from flipbook.attacks.mla_u import mla_u
 from flipbook.goals import ClassTarget, LabelVector
 from tests.affine import Affine, SmallNet, mid_grey, random_affine
+from tests.attacks.plain_auto_pgd import auto_pgd
 
 
 class Seen(nn.Module):
@@ -25,6 +27,41 @@ class Seen(nn.Module):
     @property
     def path(self):
         return torch.cat(self.x[2:])
+
+
+class Sunk(nn.Module):
+    """A network whose first logit is out of reach of the others."""
+
+    def __init__(self, seed):
+        super().__init__()
+        self.model = SmallNet(seed=seed)
+        self.eval()
+
+    def forward(self, x):
+        return self.model(x) - 9 * torch.eye(6)[0]
+
+
+def far_target(z, kind):
+    """A goal out of reach and its published objective, for the logits z (1, C) of the clean image."""
+    if kind == "class":
+        t = torch.tensor([0])
+        return ClassTarget(t), lambda z: torch.log_softmax(z, dim=0)[t[0]]
+    y = -z[0].sign()
+    return LabelVector(z < 0), lambda z: -torch.log1p((-y * z).exp().sum())
+
+
+@pytest.mark.parametrize("bound", [0.002, 0.01])
+@pytest.mark.parametrize("kind", ["class", "labels"])
+@pytest.mark.parametrize("seed", range(3))
+def test_at_its_defaults_every_step_is_auto_pgds(seed, kind, bound):
+    """All steps of one image: momentum, the paper's eight checks and what they halve."""
+    model, x = Seen(Sunk(seed)), mid_grey(1, seed=seed)
+    goal, objective = far_target(model.model(x), kind)
+    assert not apgd(model, x, goal, bound=bound).reached
+    path = torch.cat(auto_pgd(model.model, x, objective, bound))
+    torch.testing.assert_close(model.path, path, atol=1e-10, rtol=0)
+    lengths = (path[1:] - path[:-1]).flatten(1).abs().amax(dim=1)
+    assert lengths[-1] < lengths[0] / 2  # a path that its checks bend
 
 
 def test_checkpoints_by_hand():
@@ -79,19 +116,20 @@ def test_steps_across_a_ridge_are_halved_at_the_checks(shortenings):
     torch.testing.assert_close(model.path.flatten()[: len(expected)], expected)
 
 
-def test_the_very_first_step_is_no_progress():
-    """Four of five steps climb, more than ¾; without the first, which the program compares with nothing, three do."""
+@pytest.mark.parametrize(("attack", "then"), [(apgd, 0.507 - 0.0072), (mla_u, 0.4998 + 0.0036)])
+def test_the_very_first_step_is_progress_but_not_for_gmlas_attacks(attack, then):
+    """Four of five steps climb, more than ¾; without the first, which GMLA's program compares with nothing, three."""
     x = torch.full((1, 1, 1, 1), 0.471, dtype=torch.float64)
     model, goal = Seen(Valley()), LabelVector(torch.ones(1, 1))
-    apgd(model, x, goal, bound=0.2, step=0.0072, momentum=1.0, max_iterations=25)
-    expected = torch.tensor([0.471, 0.4782, 0.4854, 0.4926, 0.4998, 0.507, 0.4998 + 0.0036]).double()
+    attack(model, x, goal, bound=0.2, step=0.0072, momentum=1.0, max_iterations=25)
+    expected = torch.tensor([0.471, 0.4782, 0.4854, 0.4926, 0.4998, 0.507, then]).double()
     torch.testing.assert_close(model.path.flatten()[:7], expected)
 
 
 def test_steady_progress_is_not_halved_but_standstill_is():
     """Far from the end of the ball every step raises f; once x rests in its corner two checks without progress come.
 
-    f grows in 15 of the first 22 steps, at most ¾: the first check halves s, to no effect in the corner.
+    f grows in 16 of the first 22 steps, at most ¾: the first check halves s, to no effect in the corner.
     """
     model = Seen(random_affine(outputs=1))
     x = mid_grey(1)

@@ -1,4 +1,4 @@
-"""Auto-PGD (Croce and Hein 2020) as the GMLA program runs it: momentum, and steps halved where progress stalls.
+"""Auto-PGD (Croce and Hein 2020), and what GMLA's program makes of it: momentum, and steps halved at a standstill.
 
 Every image has its own step size, counters and best iterate, and leaves the batch at its first success. The images of
 a batch all start at step 0 and are checked by step number alone, so that the checkpoints need no counter each.
@@ -53,6 +53,7 @@ def auto_pgd(
     max_iterations: int,
     momentum: float,
     shortenings: int,
+    first_rise: bool = False,
     trace: tuple[str, ...] = (),
     part: Part = split,
 ) -> Perturbed:
@@ -81,6 +82,9 @@ def auto_pgd(
         Weight of a step; what remains goes to the move before.
     shortenings : int
         How often a check takes 0.03 N off the number of steps to the next one, which is at least 0.06 N.
+    first_rise : bool
+        Whether the very first step can count as one that raised the objective: in Auto-PGD's paper it can, GMLA's
+        program compares it with a step that does not exist.
     trace : tuple of str
         Quantities to keep, one (N, max_iterations) each, NaN where an image had left.
     part : callable
@@ -102,7 +106,7 @@ def auto_pgd(
     record = Record(net, images, goal)
     kept = {name: images.new_full((len(images), max_iterations), torch.nan) for name in trace}
     if len(record.rows):
-        schedule = (step, max_iterations, momentum, checkpoints(max_iterations, shortenings))
+        schedule = (step, max_iterations, momentum, checkpoints(max_iterations, shortenings), first_rise)
         aim, targets = part(goal, record.logits)
         state = tuple(each[record.rows] for each in (goal, aim, targets, images.detach()))
         _climb(net, record, *state, losses, direct, bound, schedule, kept)
@@ -121,10 +125,10 @@ def _climb(
     losses: Losses,
     direct: Direct,
     bound: float,
-    schedule: tuple[float, int, float, dict[int, int]],
+    schedule: tuple[float, int, float, dict[int, int], bool],
     kept: dict[str, Tensor],
 ) -> None:
-    step, max_iterations, momentum, checks = schedule
+    step, max_iterations, momentum, checks, first_rise = schedule
     low, high = (x0 - bound).clamp(min=0), (x0 + bound).clamp(max=1)
     x, before, pace = x0.clone(), x0, _Pace.start(x0, step)
     passes = 1
@@ -138,7 +142,7 @@ def _climb(
         for name, values in kept.items():
             values[record.rows, i] = quantities[name].to(values)
 
-        pace.see(x, D, f, compare=i > 1)  # the program's first comparison is with a step that does not exist
+        pace.see(x, D, f, compare=i > 1 or (first_rise and i == 1))
         if i in checks:
             x, D = pace.check(x, D, checks[i])
         # The move is made in place: on a CPU, fresh memory of the images' size costs more than the arithmetic.

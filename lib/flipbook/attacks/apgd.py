@@ -18,7 +18,7 @@ def apgd(
     max_iterations: int = 100,
     step: float | None = None,
     momentum: float = 0.75,
-    shortenings: int = 2,
+    shortenings: int = 1,
     loss: str = "cross-entropy",
 ) -> Perturbed:
     """Descend a loss of the goal's margins within ||δ||_∞ <= ε, halving the step where progress stalls.
@@ -41,7 +41,7 @@ def apgd(
         Weight in (0, 1] of a new step; what remains repeats the move before.
     shortenings : int
         How often a check of the step sizes takes 0.03 N off the number of steps to the next check, which is at least
-        0.06 N: 1 in the paper, 2 in the program of GMLA, so that the attacks can be compared.
+        0.06 N: 1 in the paper, 2 in GMLA's program.
     loss : {"cross-entropy", "hinge"}
         log(1 + Σ exp(-margin)), for a target class -log softmax; or max(0, -min margin).
 
@@ -58,9 +58,11 @@ def apgd(
 
     Notes
     -----
-    Deviation: no random start and no restarts. At a check, a step is halved where the objective rose in at most three
+    Deviation: no random start and no restarts; GMLA's attacks run the same loop, but there the first step of a run is
+    never one that raised the objective. At a check, a step is halved where the objective rose in at most three
     quarters of the steps since the last check, or where that one changed nothing and no better point was found; the
-    image then goes back to its best point.
+    image then goes back to its best point. "At most", and numbers of steps rounded down, are the authors' program's;
+    the paper has "less than" and rounds up.
     """
     check_inputs(model, images, goal)
     value = loss_named(loss)
@@ -72,6 +74,6 @@ def apgd(
         total = value(margins)
         return total, [total]
 
-    schedule = {"max_iterations": max_iterations, "momentum": momentum, "shortenings": shortenings}
+    schedule = {"max_iterations": max_iterations, "momentum": momentum, "shortenings": shortenings, "first_rise": True}
     step = 2 * bound if step is None else step
     return auto_pgd(model, images, goal, losses, signs, bound=bound, step=step, part=whole, **schedule)
