@@ -7,7 +7,8 @@ import torch
 from scipy.linalg import hadamard
 
 from flipbook.attacks.jma import jma
-from flipbook.goals import ClassTarget, LabelVector
+from flipbook.goals import ClassTarget, HideLabels, LabelVector
+from flipbook.solvers.nonnegative_qp import gram, solve_nonnegative_qp
 from tests.affine import Affine, SmallNet, mid_grey, random_affine
 
 κ = 1e-6
@@ -125,7 +126,7 @@ def test_hand_count_of_passes_over_several_linearisations():
 
 
 @pytest.mark.parametrize(
-    "option", [{"step": 0.4}, {"max_iterations": 2}, {"kappa": 0.5}, {"search_steps": 1}, {"cap_step": True}]
+    "option", [{"step": 0.4}, {"max_iterations": 2}, {"kappa": 0.5}, {"search_steps": 1}, {"cap_step": False}]
 )
 def test_every_option_matters(option):
     model, x, goal = curved_case()
@@ -197,3 +198,97 @@ def test_bad_options(option, message):
     model, x, goal = curved_case(2)
     with pytest.raises(ValueError, match=message):
         jma(model, x, goal, **option)
+
+
+class HandWritten(torch.autograd.Function):
+    """SiLU with a backward pass that has no gradient of its own."""
+
+    @staticmethod
+    def forward(ctx, x):
+        ctx.save_for_backward(x)
+        return torch.nn.functional.silu(x)
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx, g):
+        (x,) = ctx.saved_tensors
+        s = x.sigmoid()
+        return g * s * (1 + x * (1 - s))
+
+
+class Skipping(torch.nn.Module):
+    """Many labels behind an activation, with a plain path beside it so that a second gradient exists but is wrong."""
+
+    def __init__(self, act, skip=0.1, outputs=60):
+        super().__init__()
+        g = torch.Generator().manual_seed(0)
+        self.first, self.last = (torch.randn(*shape, generator=g).double() for shape in ((40, 108), (outputs, 40)))
+        self.act, self.skip = act, skip
+
+    def forward(self, x):
+        y = (x.flatten(1) - 0.5) @ self.first.T
+        return (self.skip * y + 2 * self.act(y)) @ self.last.T / 10
+
+
+@pytest.mark.parametrize("skip", [0.1, 0.0])
+def test_a_backward_pass_that_cannot_be_differentiated_gets_all_rows(skip):
+    x = mid_grey(5)
+    right, hand = Skipping(torch.nn.functional.silu, skip).eval(), Skipping(HandWritten.apply, skip).eval()
+    z = right(x)
+    goal = LabelVector((z > 0) ^ (torch.arange(60) < 3))
+    full = jma(hand, x, goal, working_set=60)
+    with pytest.warns(UserWarning, match="cannot be differentiated"):
+        found = jma(hand, x, goal)
+    torch.testing.assert_close(found.images, full.images, atol=1e-9, rtol=0)
+    assert found.reached.all()
+    few = jma(right, x, goal)
+    torch.testing.assert_close(few.images, full.images, atol=1e-6, rtol=0)
+    assert (few.backwards < found.backwards).all()
+
+
+def test_with_many_labels_hidden_ones_really_go():
+    """60 labels of which 45 are free: no infinite offset may hide a violated constraint."""
+    model, x = random_affine(60, (3, 16, 16)), mid_grey(4, (3, 16, 16))
+    hidden = torch.zeros(4, 60, dtype=torch.bool)
+    hidden[:, :45] = True
+    hidden[0, 43:] = False  # an image has fewer than its neighbours
+    goal = HideLabels(hidden)
+    for working_set in (None, 60):
+        result = jma(model, x, goal, search_steps=0, kappa=1e-6, working_set=working_set)
+        assert result.reached.all()
+        assert (goal.margins(model(x + delta(result, x).view_as(x))) > 0).all()
+        assert result.iterations.tolist() == [0] * 4  # linearisations before the last
+
+
+@pytest.mark.parametrize("labels", [20, 40, 60])
+def test_rows_that_do_not_exist_cost_no_pass(labels):
+    model, x = random_affine(outputs=labels), mid_grey(4)
+    hidden = model(x) == model(x).amax(dim=1, keepdim=True)
+    hidden[3] |= model(x)[3] == model(x)[3].amin()
+    result = jma(model, x, HideLabels(hidden), kappa=1e-6)
+    assert result.backwards.tolist() == [1, 1, 1, 2]
+
+
+@pytest.mark.parametrize("outputs", [2, 10, 60])
+def test_defaults_are_optimal_on_affine_models(outputs):
+    model, x = random_affine(outputs, (3, 16, 16)), mid_grey(16, (3, 16, 16))
+    z = model(x)
+    furthest = z.abs() == z.abs().amax(dim=1, keepdim=True)
+    for goal in (LabelVector((z > 0) ^ furthest), ClassTarget(z.argmin(dim=1)), HideLabels(z > 0)):
+        result, rows = jma(model, x, goal), goal.constraints(z)
+        D = rows.matrix(outputs) @ model.W
+        λ, _ = solve_nonnegative_qp(gram(D), rows.offsets)
+        best = (λ[:, None] @ D).squeeze(1)
+        inside = ((x + best.view_as(x)).sub(0.5).abs() <= 0.5).flatten(1).all(dim=1) & (best.norm(dim=1) > 0)
+        assert inside.any()
+        assert result.reached.all()
+        assert (delta(result, x).norm(dim=1) <= 1.01 * best.norm(dim=1))[inside].all()
+
+
+def test_a_failed_batch_never_asks_the_model_about_no_image():
+    model, x, goal = curved_case(3)
+
+    def shaped(v):
+        return model(v.view(v.size(0), -1).view(-1, 3, 8, 8))
+
+    assert not jma(shaped, x, goal, step=1e-6, max_iterations=1, kappa=0.0, search_steps=2).reached.any()

@@ -28,7 +28,7 @@ def jma(
     max_iterations: int = 200,
     search_steps: int = 6,
     kappa: float | None = None,
-    cap_step: bool = False,
+    cap_step: bool = True,
     working_set: int | None = None,
     chunk: int | None = None,
 ) -> Perturbed:
@@ -61,7 +61,8 @@ def jma(
         worst constraint by. At 0, the paper's setting, active constraints end in a tie of the linear model, rounding
         and curvature decide, and a move of length ε overshoots even on an affine model.
     cap_step : bool
-        Never move further than δ* itself. The paper's move has length ε even where δ* is shorter.
+        Never move further than δ* itself. The paper's move, False, has length ε even where δ* is shorter, which
+        overshoots near the end: its perturbations are a third longer on pictograms20-resnet (5 flips, ε = 0.5).
     working_set : int, optional
         Start from this many most violated constraints and add violated ones until the solution fits all: exact, and a
         third of the passes for 80 labels. By default from 12 for an image with more than 40 constraints.

@@ -233,9 +233,10 @@ _PENALTY = {"C&W": attacks.cw_l2, "ECOC Attack": attacks.ecoc_attack, "ML-C&W": 
 
 
 def jma_trial(step: float, max_iterations: int, shown: str = "", **options) -> Trial:
-    """A JMA row (ε, n_it,max), with further options of `attacks.jma` for a row of our own."""
+    """A JMA row (ε, n_it,max) as published: no margin, moves of full length. Options are for a row of our own."""
     shown = shown or f"({step:g}, {max_iterations})" + "".join(f", {name} = {value}" for name, value in options.items())
-    return Trial("JMA", shown, attacks.jma, {"step": step, "max_iterations": max_iterations} | options)
+    published = {"step": step, "max_iterations": max_iterations, "kappa": 0.0, "cap_step": False}
+    return Trial("JMA", shown, attacks.jma, published | options)
 
 
 def penalty_trial(method: str, initial_weight: float, search_steps: int, max_iterations: int, shown: str = "") -> Trial:
