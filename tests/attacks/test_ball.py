@@ -59,7 +59,7 @@ def test_an_iterate_without_logits_is_never_kept(name):
     assert not model(result.images).isnan().any()
 
 
-@pytest.mark.parametrize("name", ["masw", "ml_cw_descent", "tkml", "pgd"])
+@pytest.mark.parametrize("name", ["masw", "ml_cw_descent", "tkml", "rank_i"])
 def test_the_default_ball_is_large_where_labels_are_only_to_go(name):
     assert [default_radius(goal, None) for goal in (HIDE, EXCLUDE, EQUAL, LABELS)] == [5, 5, 1, 1]
     assert default_radius(EQUAL, 3.0) == 3

@@ -126,9 +126,9 @@ CHANGES = {
     "jma": [("step", 0.1), ("kappa", 0.3), ("search_steps", 2), ("max_iterations", 1)],
     "lots": [("step", 0.01), ("max_iterations", 2)],
     "mla_lp": [("max_iterations", 1), ("lowering", 0.4)],
-    "fgsm": [("radius", 0.5)],
-    "mi_fgsm": [("step", 0.03)],
-    "pgd": [("step", 0.01)],
+    "fgsm": [("bound", 0.1), ("step", 0.1), ("norm", "l2")],
+    "mi_fgsm": [("step", 0.03), ("norm", "l2"), ("decay", 0.0)],
+    "pgd": [("step", 0.01), ("norm", "l2"), ("random_start", True)],
     "tkalc": [("beta", 2.0)],
     "tkmia": [("momentum", 0.0), ("weight_decay", 1.0)],
 }

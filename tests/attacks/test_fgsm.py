@@ -1,11 +1,10 @@
-"""FGSM and the loss per label that it shares with MI-FGSM and PGD, against gradients worked out by hand."""
+"""FGSM, and the losses that it shares with MI-FGSM and PGD, against gradients worked out by hand."""
 
 import pytest
 import torch
 
 from flipbook.attacks import ALL, fgsm
-from flipbook.attacks._ball import default_radius
-from flipbook.attacks._label_loss import label_loss
+from flipbook.attacks._label_loss import goal_loss, label_loss
 from flipbook.goals import ClassTarget, HideLabels, LabelVector, TopKEquals, TopKExcludes
 from tests.affine import Affine, mid_grey, random_affine
 from tests.attacks.seen import Seen
@@ -68,15 +67,42 @@ def test_saturated_logits_have_finite_losses_and_gradients(goal):
     assert g.isfinite().all()
 
 
-def wide_step(radius, step=0.1):
+def test_the_loss_of_a_goal_is_the_cross_entropy_towards_it():
+    z, σ = logits().detach(), torch.nn.functional.logsigmoid
+    hidden = -σ(-z[:, :2]).sum(dim=1)
+    torch.testing.assert_close(goal_loss(HideLabels(Y), z), hidden)
+    torch.testing.assert_close(goal_loss(HideLabels(Y, Y_T), z), hidden - σ(z[:, 2]))
+    towards = torch.nn.functional.binary_cross_entropy_with_logits(z, Y.double(), reduction="sum")
+    torch.testing.assert_close(goal_loss(LabelVector(Y), z), towards[None])
+    second_other = 0.5  # of 3, 0.5, 0 and -2
+    torch.testing.assert_close(goal_loss(TopKExcludes(Y, 2), z), -σ(second_other - z[:, :2]).sum(dim=1))
+    one = ClassTarget(torch.tensor([3]))
+    torch.testing.assert_close(goal_loss(one, z), torch.nn.functional.cross_entropy(z, one.target)[None])
+    code = torch.tensor([[1, -1, 1, -1, 1, -1], [1, 1, 1, -1, -1, -1]]).double()
+    coded = goal_loss(ClassTarget(torch.tensor([1]), code), z)
+    torch.testing.assert_close(coded, goal_loss(LabelVector(code[1:] > 0), z))
+    torch.testing.assert_close(goal_loss(HideLabels(Y) & one, z), hidden + goal_loss(one, z))
+
+
+@pytest.mark.parametrize("goal", [HideLabels(Y), TopKExcludes(Y, 2), TopKEquals(Y_T, 1, present=Y), LabelVector(1 - Y)])
+def test_the_gradient_of_a_goals_loss_is_with_what_is_missed(goal):
+    """What is missed by far has all its weight, what is reached next to none: MASW's loss has it the other way."""
+    z = torch.tensor([[40.0, -40.0, 1.0, -30.0, -30.0, -30.0]], dtype=torch.float64, requires_grad=True)
+    (g,) = torch.autograd.grad(goal_loss(goal, z).sum(), z)
+    assert g[0, 0] > 0.9
+    (opposite,) = torch.autograd.grad(label_loss(HideLabels(Y), z).sum(), z)
+    assert opposite[0, 0] < 1e-9 < 0.9 < opposite[0, 1]
+
+
+def wide_step(bound, step=0.1):
     model = random_affine(scale=10.0)
     x = mid_grey(1)
     goal = TopKExcludes(torch.nn.functional.one_hot(model(x).argmax(dim=1), 6), 2)
-    return model, x, fgsm(model, x, goal, step=step, radius=radius)
+    return model, x, fgsm(model, x, goal, norm="l2", bound=bound, step=step, direction="sign", loss="labels")
 
 
-def test_a_step_longer_than_the_radius_ends_on_the_sphere_and_keeps_its_direction():
-    model, x, result = wide_step(radius=0.7)
+def test_a_sign_step_longer_than_the_l2_radius_ends_on_the_sphere_and_keeps_its_direction():
+    model, x, result = wide_step(bound=0.7)
     δ = (result.images - x).flatten()
     own = model.W[model(x).argmax()]
     assert result.reached.all()
@@ -90,30 +116,10 @@ def test_a_step_longer_than_the_radius_ends_on_the_sphere_and_keeps_its_directio
     ]
 
 
-def test_a_shorter_step_stays_as_it_is():
-    model, x, result = wide_step(radius=2.0)
+def test_a_shorter_sign_step_stays_as_it_is():
+    model, x, result = wide_step(bound=2.0)
     own = model.W[model(x).argmax()].view_as(x)
     torch.testing.assert_close(result.images, x - 0.1 * own.sign())
-
-
-@pytest.mark.parametrize(
-    ("goal", "radius"),
-    [
-        (TopKExcludes(Y, 2), 5.0),
-        (HideLabels(Y), 5.0),
-        (TopKEquals(Y_T, 1, present=Y), 1.0),
-        (LabelVector(1 - Y), 1.0),
-        (ClassTarget(torch.tensor([2])), 1.0),
-    ],
-)
-def test_the_radius_is_that_of_the_comparison_unless_given(goal, radius):
-    model, x = Seen(random_affine()), mid_grey(1, shape=(3, 24, 24))
-    model.model = random_affine(shape=(3, 24, 24))
-    model.model.b[:2] += 9  # so that no goal is reached by the clean image
-    fgsm(model, x, goal, step=0.13)
-    expected = min(radius, 0.13 * 1728**0.5)
-    assert float(model.norms(x[0])[-1]) == pytest.approx(expected, rel=1e-6)
-    assert default_radius(goal, 0.3) == 0.3
 
 
 FAMILY = ("fgsm", "mi_fgsm", "pgd", "rank_i", "tkalc", "tkmia")

@@ -1,4 +1,4 @@
-"""MI-FGSM: its path in closed form where the gradient never turns, and step by step where it does."""
+"""MI-FGSM in MASW's form: its path in closed form where the gradient never turns, and step by step where it does."""
 
 import math
 
@@ -10,6 +10,8 @@ from flipbook.goals import HideLabels, TopKExcludes
 from tests.affine import SmallNet, mid_grey, random_affine
 from tests.attacks.seen import Seen
 
+COMPARED = {"norm": "l2", "bound": 5.0, "step": 0.015, "max_iterations": 40, "loss": "labels"}
+
 
 def test_one_label_of_an_affine_model_goes_down_a_straight_line():
     """Each step is a unit vector along -w, so the label is gone after z / (step |w|) steps."""
@@ -17,7 +19,7 @@ def test_one_label_of_an_affine_model_goes_down_a_straight_line():
     z = model(x)
     label = z.argmax(dim=1)
     goal = HideLabels(torch.nn.functional.one_hot(label, 6))
-    result = mi_fgsm(model, x, goal, max_iterations=300)
+    result = mi_fgsm(model, x, goal, **COMPARED | {"max_iterations": 300})
     w = model.W[label]
     steps = [math.ceil(float(a)) for a in z.amax(dim=1) / (0.015 * w.norm(dim=1))]
     assert result.iterations.tolist() == steps
@@ -29,7 +31,9 @@ def test_momentum_adds_gradients_of_unit_sum_and_never_forgets():
     model, x = SmallNet(), mid_grey(1)
     seen = Seen(model)
     present = (model(x) > 0).long()
-    mi_fgsm(seen, x, TopKExcludes(present, 2), step=0.2, max_iterations=4, radius=0.5, leave=False)
+    mi_fgsm(
+        seen, x, TopKExcludes(present, 2), **COMPARED | {"step": 0.2, "bound": 0.5, "max_iterations": 4}, leave=False
+    )
     δ, m = torch.zeros_like(x), torch.zeros_like(x)
     for shown in seen.batches[2:]:
         torch.testing.assert_close(shown, x + δ, atol=1e-12, rtol=0)
@@ -43,7 +47,7 @@ def test_momentum_adds_gradients_of_unit_sum_and_never_forgets():
 
 def test_the_path_is_no_longer_than_its_steps():
     model, x = Seen(random_affine(scale=0.01)), mid_grey(1)
-    mi_fgsm(model, x, HideLabels(torch.ones(1, 6)), leave=False)
+    mi_fgsm(model, x, HideLabels(torch.ones(1, 6)), **COMPARED, leave=False)
     norms = model.norms(x[0])
     assert len(norms) == 41
     assert float(norms[-1]) <= 40 * 0.015 + 1e-12
@@ -53,7 +57,7 @@ def test_the_path_is_no_longer_than_its_steps():
 def test_images_that_stay_after_success_keep_their_smallest_one():
     model, x = random_affine(), mid_grey(3)
     goal = HideLabels(torch.nn.functional.one_hot(model(x).argmax(dim=1), 6))
-    first, all_steps = (mi_fgsm(model, x, goal, leave=leave, trace=("loss",)) for leave in (True, False))
+    first, all_steps = (mi_fgsm(model, x, goal, **COMPARED, leave=leave, trace=("loss",)) for leave in (True, False))
     assert torch.equal(first.images, all_steps.images)
     assert (all_steps.backwards == 40).all()
     assert (first.backwards < 40).all()

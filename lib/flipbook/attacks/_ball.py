@@ -1,4 +1,4 @@
-"""The engine of the top-k attacks: first-order steps on one objective, within an L2 ball around the image.
+"""The engine of the descents: first-order steps on one objective, within an L2 or L∞ ball around the image.
 
 MASW's comparison (section V-A) gives all methods the same loop and lets them differ in objective and step.
 """
@@ -40,15 +40,31 @@ class Plain:
 
 @dataclass(frozen=True)
 class Signs:
-    """δ <- δ - size sign(g)."""
+    """δ <- δ - size sign(g), the steepest descent of a length in L∞."""
 
     size: float
 
     def __call__(self, δ: Tensor, g: Tensor) -> Tensor:
         """Take one step."""
-        return δ.sub_(g.sign_(), alpha=self.size)
+        return δ.sub_(g.sign(), alpha=self.size)
 
     def __getitem__(self, index: Tensor) -> "Signs":
+        return self
+
+
+@dataclass(frozen=True)
+class Unit:
+    """δ <- δ - size g / ||g||₂, the steepest descent of a length in L2; where g is 0, δ stays."""
+
+    size: float
+
+    def __call__(self, δ: Tensor, g: Tensor) -> Tensor:
+        """Take one step."""
+        tiny = torch.finfo(g.dtype).tiny
+        g = g / batch_view(g.flatten(1).abs().amax(dim=1).clamp(min=tiny), g)  # whose squares are in range
+        return δ.sub_(g.mul_(batch_view(self.size / l2_norm(g).clamp(min=tiny), g)))
+
+    def __getitem__(self, index: Tensor) -> "Unit":
         return self
 
 
@@ -76,6 +92,8 @@ def descend(
     *,
     radius: float,
     max_iterations: int,
+    norm: str = "l2",
+    start: Callable[[Tensor], Tensor] | None = None,
     leave: bool | Callable[[Goal, Tensor], Tensor] = True,
     trace: tuple[str, ...] = (),
 ) -> Perturbed:
@@ -92,9 +110,13 @@ def descend(
     objective, step : callable
         All images (N, channels, H, W) to the objective and the step, each with a state for these images.
     radius : float
-        τ, largest L2 norm of a perturbation, in [0, 1] units; may be infinite.
+        τ, largest norm of a perturbation, in [0, 1] units; may be infinite.
     max_iterations : int
         T.
+    norm : {"l2", "linf"}
+        Of the ball.
+    start : callable, optional
+        All images to perturbations like them, in the ball, from which the images at work start; by default 0.
     leave : bool or callable
         Whether an image leaves at its first success; else it goes on, and its smallest success counts. A function of
         the goal and the logits (n, C) says itself who leaves, (n,) of bool.
@@ -122,7 +144,7 @@ def descend(
     kept = {name: images.new_full((len(images), max_iterations + 1), torch.nan) for name in trace}
     goal, x0 = goal[record.rows], images[record.rows].detach()
     objective, step = (make(images.detach())[record.rows] for make in (objective, step))
-    δ = torch.zeros_like(x0)
+    δ = torch.zeros_like(x0) if start is None else start(images.detach())[record.rows]
     for v in range(max_iterations + 1):
         if not len(δ):
             break
@@ -143,7 +165,7 @@ def descend(
         δ = step(δ, g)
         if STEP in kept:
             kept[STEP][record.rows, v] = l2_norm(δ - before).to(kept[STEP])
-        δ = into_ball(δ, radius)
+        δ = into_ball(δ, radius, norm)
         # Asking who is done waits for the device, but saves each image that leaves its next passes.
         done = leave(goal, logits.detach()) if callable(leave) else distance == 0
         if leave and len(stays := (~done).nonzero().flatten()) < len(δ):
@@ -162,10 +184,12 @@ def _keep(quantities: dict[str, Tensor], kept: dict[str, Tensor], rows: Tensor, 
             values[rows, v] = quantities[name].to(values)
 
 
-def into_ball(δ: Tensor, radius: float) -> Tensor:
-    """Scale perturbations (n, channels, H, W) beyond the radius back to it, in place; clipping to [0, 1] shortens."""
+def into_ball(δ: Tensor, radius: float, norm: str = "l2") -> Tensor:
+    """Project perturbations (n, channels, H, W) onto the ball, in place; clipping to [0, 1] shortens them further."""
     if radius == torch.inf:
         return δ
+    if norm == "linf":
+        return δ.clamp_(-radius, radius)
     scale = radius / l2_norm(δ).clamp(min=radius)
     return δ.mul_(batch_view(scale, δ))
 

@@ -1,24 +1,26 @@
-"""FGSM: one step along the sign of the gradient (Goodfellow, Shlens and Szegedy, ICLR 2015), in an L2 ball."""
+"""FGSM: one step as far as the ball allows (Goodfellow, Shlens and Szegedy, ICLR 2015)."""
 
 from torch import Tensor
 
-from flipbook.attacks._ball import Signs, default_radius, descend
-from flipbook.attacks._label_loss import LabelLoss
-from flipbook.checks import check_positive
+from flipbook.attacks._ball import descend
+from flipbook.attacks._label_loss import objective_named
+from flipbook.attacks._norms import ball_radius, check_ball, steps_of
 from flipbook.goals import Goal
 from flipbook.perturbed import Perturbed
 
 
-def fgsm(model, images: Tensor, goal: Goal, *, step: float = 0.015, radius: float | None = None) -> Perturbed:
-    """Take one step δ = Π(-step · sign ∇L), Π onto the ball of radius τ and then the box.
-
-    The loss is the log-likelihood of labels that are to go minus that of labels that are to come,
-
-        L = Σ_{j in Y} log σ(z_j) - Σ_{t in Y_t} log σ(z_t),
-
-    without the second sum for an untargeted goal; a `HideLabels` goal has its hidden labels for Y and its kept ones for
-    Y_t. For a `LabelVector`, and for an output code's codeword, L is the binary cross-entropy towards the vector, so
-    that labels that are right already cost next to nothing; for a `ClassTarget` it is -log softmax(z)_t.
+def fgsm(
+    model,
+    images: Tensor,
+    goal: Goal,
+    *,
+    norm: str = "linf",
+    bound: float | None = None,
+    step: float | None = None,
+    direction: str = "steepest",
+    loss: str = "goal",
+) -> Perturbed:
+    """Take one step down the loss L: δ = -ε sign ∇L in L∞, δ = -ε ∇L / ||∇L||₂ in L2, then clip to [0, 1].
 
     Parameters
     ----------
@@ -28,11 +30,20 @@ def fgsm(model, images: Tensor, goal: Goal, *, step: float = 0.015, radius: floa
         In [0, 1].
     goal : Goal
         Any.
-    step : float
-        Change of every pixel, in [0, 1] units (0.03 on the paper's [-1, 1]).
-    radius : float, optional
-        τ in [0, 1] units; by default 5 where labels are only to go (`TopKExcludes`, `HideLabels`) and 1 elsewhere (10
-        and 2 on [-1, 1]).
+    norm : {"linf", "l2"}
+        Of the ball.
+    bound : float, optional
+        ε, the largest norm of a perturbation, in [0, 1] units; by default 8/255 in L∞ and 2/255 √n in L2 for images of
+        n entries: 0.43 for 32 x 32 pixels, 3.04 for 224 x 224.
+    step : float, optional
+        Length of the step; ε by default.
+    direction : {"steepest", "sign"}
+        "sign" moves every entry by `step` in an L2 ball, too; see Notes.
+    loss : {"goal", "labels"}
+        What L is. "goal", the cross-entropy towards the goal: for a class -log softmax(z)_t, for any other goal
+        Σ log(1 + exp(-m)) over its margins m, which is the binary cross-entropy for a label vector and for an output
+        code's codeword. "labels", MASW's: Σ_{j in Y} log σ(z_j) - Σ_{t in Y_t} log σ(z_t) with Y the labels that are
+        to go and Y_t those that are to come, and for a label vector, a codeword or a class as "goal".
 
     Returns
     -------
@@ -48,16 +59,22 @@ def fgsm(model, images: Tensor, goal: Goal, *, step: float = 0.015, radius: floa
 
     Notes
     -----
-    As in MASW's comparison. A sign step of n pixels has norm step · √n; where that exceeds τ, the whole perturbation is
-    scaled back, so that it lies on the sphere (before the box shortens it) and no pixel changes by `step` any more.
+    Published for classes, untargeted: there it ascends the loss of the true class, where a goal's loss is descended.
+
+    MASW's comparison has its own form: norm="l2", direction="sign", step=0.015, loss="labels", and a bound of 5 where
+    labels are only to go and 1 elsewhere (0.03, 10 and 2 on its [-1, 1]). A sign step of n pixels has norm step · √n;
+    where that exceeds the bound, the whole perturbation is scaled back, so that it lies on the sphere (before the box
+    shortens it) and no pixel changes by `step` any more.
     """
-    check_positive(step=step)
+    check_ball(norm, bound, step)
+    radius = ball_radius(norm, bound, images)
     return descend(
         model,
         images,
         goal,
-        lambda _: LabelLoss(goal.bitwise()),
-        lambda _: Signs(step),
-        radius=default_radius(goal, radius),
+        objective_named(loss, goal),
+        lambda _: steps_of(norm, direction, radius if step is None else step),
+        radius=radius,
+        norm=norm,
         max_iterations=1,
     )

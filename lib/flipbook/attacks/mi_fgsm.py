@@ -1,14 +1,15 @@
-"""MI-FGSM: steps along accumulated gradients (Dong et al., CVPR 2018), in the form of MASW's comparison."""
+"""MI-FGSM: steps along accumulated gradients (Dong et al., CVPR 2018)."""
 
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
-from flipbook.attacks._ball import default_radius, descend
+from flipbook.attacks._ball import descend
 from flipbook.attacks._batch import batch_view, l2_norm
-from flipbook.attacks._label_loss import LabelLoss
-from flipbook.checks import check_positive
+from flipbook.attacks._label_loss import objective_named
+from flipbook.attacks._norms import ball_radius, check_ball
+from flipbook.checks import check_at_least, check_counts
 from flipbook.goals import Goal
 from flipbook.perturbed import Perturbed
 
@@ -18,15 +19,18 @@ def mi_fgsm(
     images: Tensor,
     goal: Goal,
     *,
-    step: float = 0.015,
-    max_iterations: int = 40,
-    radius: float | None = None,
+    norm: str = "linf",
+    bound: float | None = None,
+    step: float | None = None,
+    max_iterations: int = 10,
+    decay: float = 1.0,
+    loss: str = "goal",
     leave: bool = True,
     trace: tuple[str, ...] = (),
 ) -> Perturbed:
-    """Repeat m <- m + ∇L/||∇L||₁, δ <- Π(δ - step · m/||m||₂), Π onto the ball of radius τ and then the box.
+    """Repeat m <- μ m + ∇L / ||∇L||₁, then δ <- Π(δ - α sign m) in L∞, δ <- Π(δ - α m / ||m||₂) in L2.
 
-    The path is at most max_iterations · step long, with the defaults 0.6: shorter than either radius.
+    Π is onto the ball and then the box.
 
     Parameters
     ----------
@@ -35,13 +39,15 @@ def mi_fgsm(
     images : Tensor (N, channels, H, W)
         In [0, 1].
     goal : Goal
-        Any; `fgsm` says which loss L each kind has.
-    step : float
-        L2 length of a step, in [0, 1] units (0.03 on the paper's [-1, 1]).
+        Any.
+    norm, bound, loss
+        The ball and what is descended in it, as for `fgsm`.
+    step : float, optional
+        α, length of a step in the norm, in [0, 1] units; ε / max_iterations by default: a path to the end of the ball.
     max_iterations : int
         T.
-    radius : float, optional
-        τ, as for `fgsm`.
+    decay : float
+        μ, at least 0; 1 keeps every gradient at its full weight.
     leave : bool
         Whether an image leaves at its first success; else it goes on, and its smallest success counts.
     trace : tuple of str
@@ -60,19 +66,27 @@ def mi_fgsm(
 
     Notes
     -----
-    The momentum does not decay and the step is a unit vector, not a vector of signs: so does the program of MASW's
-    authors, unlike Dong's. There all 40 steps are made untargeted and the first success ends a targeted run; here one
-    rule holds for both and for every other attack of the comparison, the first success. A gradient that is 0 adds
-    nothing to the momentum.
+    Defaults are the paper's but for ε, 16/255 there. A gradient that is 0 adds nothing to the momentum.
+
+    MASW's comparison has the L2 form with steps that do not share out the ball: norm="l2", step=0.015,
+    max_iterations=40, loss="labels", and a bound of 5 where labels are only to go and 1 elsewhere (0.03, 10 and 2 on
+    its [-1, 1]), of which a path of 0.6 never sees the end. There all 40 steps are made untargeted and the first
+    success ends a targeted run; here one rule holds for both and for every other attack of the comparison, the first
+    success.
     """
-    check_positive(step=step)
+    check_ball(norm, bound, step)
+    check_counts(max_iterations=max_iterations)
+    check_at_least(0, decay=decay)
+    radius = ball_radius(norm, bound, images)
+    size = radius / max_iterations if step is None else step
     return descend(
         model,
         images,
         goal,
-        lambda _: LabelLoss(goal.bitwise()),
-        lambda x: _Accumulated(torch.zeros_like(x), step),
-        radius=default_radius(goal, radius),
+        objective_named(loss, goal),
+        lambda x: _Accumulated(torch.zeros_like(x), decay, size, norm),
+        radius=radius,
+        norm=norm,
         max_iterations=max_iterations,
         leave=leave,
         trace=trace,
@@ -84,11 +98,15 @@ class _Accumulated:
     """The step, and the momentum m (n, channels, H, W) of each image."""
 
     m: Tensor
+    decay: float
     size: float
+    norm: str
 
     def __call__(self, δ: Tensor, g: Tensor) -> Tensor:
         tiny = torch.finfo(g.dtype).tiny
-        self.m.add_(g.div_(batch_view(g.flatten(1).abs().sum(dim=1).clamp(min=tiny), g)))
+        self.m.mul_(self.decay).add_(g / batch_view(g.flatten(1).abs().sum(dim=1).clamp(min=tiny), g))
+        if self.norm == "linf":
+            return δ.sub_(self.m.sign(), alpha=self.size)
         return δ.sub_(self.m * batch_view(self.size / l2_norm(self.m).clamp(min=tiny), δ))
 
     def __getitem__(self, index: Tensor) -> "_Accumulated":

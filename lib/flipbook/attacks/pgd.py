@@ -1,10 +1,11 @@
-"""PGD: repeated steps along the sign of the gradient (Madry et al., ICLR 2018), in an L2 ball."""
+"""PGD: repeated steps of steepest descent, each projected onto the ball (Madry et al., ICLR 2018)."""
 
 from torch import Tensor
 
-from flipbook.attacks._ball import Signs, default_radius, descend
-from flipbook.attacks._label_loss import LabelLoss
-from flipbook.checks import check_positive
+from flipbook.attacks._ball import descend
+from flipbook.attacks._label_loss import objective_named
+from flipbook.attacks._norms import ball_radius, check_ball, steps_of, uniform_start
+from flipbook.checks import check_counts
 from flipbook.goals import Goal
 from flipbook.perturbed import Perturbed
 
@@ -14,13 +15,18 @@ def pgd(
     images: Tensor,
     goal: Goal,
     *,
-    step: float = 0.005,
-    max_iterations: int = 300,
-    radius: float | None = None,
+    norm: str = "linf",
+    bound: float | None = None,
+    step: float | None = None,
+    max_iterations: int = 100,
+    random_start: bool = False,
+    seed: int = 0,
+    direction: str = "steepest",
+    loss: str = "goal",
     leave: bool = True,
     trace: tuple[str, ...] = (),
 ) -> Perturbed:
-    """Repeat δ <- Π(δ - step · sign ∇L), Π onto the ball of radius τ and then the box; no random start.
+    """Repeat δ <- Π(δ - α sign ∇L) in L∞, δ <- Π(δ - α ∇L / ||∇L||₂) in L2, Π onto the ball and then the box.
 
     Parameters
     ----------
@@ -29,13 +35,19 @@ def pgd(
     images : Tensor (N, channels, H, W)
         In [0, 1].
     goal : Goal
-        Any; `fgsm` says which loss L each kind has.
-    step : float
-        Change of every pixel in one step, in [0, 1] units (0.01 on the paper's [-1, 1]).
+        Any.
+    norm, bound, direction, loss
+        The ball and what is descended in it, as for `fgsm`.
+    step : float, optional
+        α, length of a step in the norm, in [0, 1] units; 2.5 ε / max_iterations by default, as in the paper's runs in
+        L2: enough to cross the ball and to move along its boundary.
     max_iterations : int
         T.
-    radius : float, optional
-        τ, as for `fgsm`.
+    random_start : bool
+        Whether to start from a point drawn uniformly from the ball, in place of the image. It is drawn from the image's
+        content and the seed, so that neighbours do not matter.
+    seed : int
+        Of the random start.
     leave : bool
         Whether an image leaves at its first success; else it goes on, and its smallest success counts.
     trace : tuple of str
@@ -54,19 +66,32 @@ def pgd(
 
     Notes
     -----
-    As in MASW's comparison. A sign step of n pixels has norm step · √n, 2.6 for the 300 x 300 images of VOC: after a
-    step or two the perturbation lies on the sphere, so that PGD's distortion says more about τ than about the attack.
-    Images that are a success leave, here in untargeted runs too, where the authors' program goes on.
+    The paper makes all steps from several random starts and keeps the largest loss; here an image is done with its
+    first success. Another `seed` is another start.
+
+    MASW's comparison has its own form: norm="l2", direction="sign", step=0.005, max_iterations=300, loss="labels", and
+    a bound of 5 where labels are only to go and 1 elsewhere (0.01, 10 and 2 on its [-1, 1]). A sign step of n pixels
+    has norm step · √n, 2.6 for the 300 x 300 images of VOC: after a step or two the perturbation lies on the sphere, so
+    that PGD's distortion says more about the bound than about the attack. Images that are a success leave, here in
+    untargeted runs too, where the authors' program goes on.
     """
-    check_positive(step=step)
+    check_ball(norm, bound, step)
+    check_counts(max_iterations=max_iterations)
+    check_counts(0, seed=seed)
+    radius = ball_radius(norm, bound, images)
+    if random_start and radius == float("inf"):
+        raise ValueError("random_start is True, but bound is inf: give a finite bound to draw a start from")
+    size = 2.5 * radius / max_iterations if step is None else step
     return descend(
         model,
         images,
         goal,
-        lambda _: LabelLoss(goal.bitwise()),
-        lambda _: Signs(step),
-        radius=default_radius(goal, radius),
+        objective_named(loss, goal),
+        lambda _: steps_of(norm, direction, size),
+        radius=radius,
+        norm=norm,
         max_iterations=max_iterations,
+        start=(lambda x: uniform_start(x, norm, radius, seed)) if random_start else None,
         leave=leave,
         trace=trace,
     )

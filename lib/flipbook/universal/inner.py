@@ -7,6 +7,7 @@ from functools import partial
 
 from flipbook import attacks
 
+PGD = {"norm": "l2", "direction": "sign", "step": 0.005, "loss": "labels", "bound": math.inf}  # as MASW compares it
 INNER = ("pgd", "kfool", "tkml", "tkalc", "tkmia", "masw", "madw")  # kfool makes kUV, the others <name>-Uv
 
 
@@ -35,6 +36,6 @@ def inner_attack(name: str, max_iterations: int = 50, **options) -> partial:
         near = difflib.get_close_matches(str(name), INNER, 1, 0)[0]
         raise ValueError(f"inner attack is {name!r}: did you mean {near!r}? There are {', '.join(INNER)}")
     attack = attacks.ALL[name]
-    settings = {"max_iterations": max_iterations, "radius": math.inf}
+    settings = {"max_iterations": max_iterations, "radius": math.inf} | (PGD if name == "pgd" else {})
     known = inspect.signature(attack).parameters
     return partial(attack, **{key: value for key, value in settings.items() if key in known} | options)

@@ -217,6 +217,7 @@ _ATTACKS = {
 METHODS = tuple(_ATTACKS)
 _OWN_STEPS = ("FGSM", "MI-FGSM", "LPD", "GAMA")  # the number of steps is part of the method
 _UNBOUNDED = ("kFool", "MLA-LP", "LPD", "GAMA")
+_HAVE_NORMS = ("FGSM", "MI-FGSM", "PGD")
 _HIDES = ("MASW", "MADW")  # ask also for Y on the negative side
 _KEEPS_ON = ("TkML", "TkALC", "TkMIA")  # look for smaller successes in the paper: a laptop has no time for that
 _FEW = {"ML-DeepFool": 5, "MLA-LP": 5, "kFool": 50, "MADW": 30}  # steps that cost many passes each
@@ -224,7 +225,11 @@ _FEW_TARGETED = {"MADW": 8}  # where they cost one for each violated label
 _FEW_HARD = {"PGD": 50, "ML-C&W": 50}  # against targets on the large sets, where nothing succeeds after step 35 of 100
 _FEW_IMAGES = {"MLA-LP": 4}  # a linear programme of C rows a step
 _EASIEST_ONLY = {"MADW": LARGE}  # for other targets all of some 80 or 268 labels are violated at first
+_IN_L2 = {"norm": "l2", "loss": "labels"}
 _AS_COMPARED = {  # settings of MASW's comparison that are not the attack's defaults
+    "FGSM": _IN_L2 | {"direction": "sign", "step": 0.015},
+    "MI-FGSM": _IN_L2 | {"step": 0.015, "max_iterations": 40},
+    "PGD": _IN_L2 | {"direction": "sign", "step": 0.005},
     "ML-DeepFool": {"rows": "labels", "mode": "all", "margin": 0.0, "scores": "probability", "leave": True},
     "MLA-LP": {"rest": "kept"},
 }
@@ -249,7 +254,8 @@ def trial(scene: Scene, method: str, block: Block, shown: str = "", hide: bool |
     """
     check_choice("method", method, METHODS)
     attack, T, panel = _ATTACKS[method], scene.size.iterations, scene.panel
-    hyper = {} if method in _UNBOUNDED else {"radius": panel.targeted if block[0] else panel.untargeted}
+    τ = "bound" if method in _HAVE_NORMS else "radius"
+    hyper = {} if method in _UNBOUNDED else {τ: panel.targeted if block[0] else panel.untargeted}
     if method not in _OWN_STEPS:
         few = _few_steps(panel, block[0]) if scene.size.shortened else {}
         hyper["max_iterations"] = min(T, few.get(method, T))
