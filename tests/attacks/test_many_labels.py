@@ -41,7 +41,7 @@ def goal(kind, z):
 
 
 @pytest.mark.parametrize("kind", ["hide", "excludes", "equals"])
-@pytest.mark.parametrize("name", ["jma", "ml_deepfool", "madw", "gmla", "masw", "apgd", "ml_cw"])
+@pytest.mark.parametrize("name", ["jma", "ml_deepfool", "madw", "mla_lp", "gmla", "masw", "apgd", "ml_cw"])
 def test_memory_goes_with_the_rows_in_use(name, kind):
     model, x = model_and_images()
     options = {"max_iterations": 1} | ({"mode": "violated"} if name == "ml_deepfool" else {})

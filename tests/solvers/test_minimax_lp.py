@@ -5,7 +5,10 @@ import pytest
 import torch
 from scipy.optimize import linprog
 
-from flipbook.solvers.minimax_lp import minimax_step, solve_minimax_lp
+from flipbook.solvers import minimax_step as module
+from flipbook.solvers import processes
+from flipbook.solvers.minimax_lp import solve_minimax_lp
+from flipbook.solvers.minimax_step import minimax_step
 
 
 def as_written(G, β):
@@ -138,3 +141,46 @@ def test_a_batch_is_its_programmes_one_by_one():
     r, s = solve_minimax_lp(G[:0], β[:0])
     assert r.shape == (0, 40)
     assert s.shape == (0,)
+
+
+@pytest.mark.parametrize("few", [10, 40])
+def test_tied_pixels_change_nothing(few, monkeypatch):
+    """Most pixels are tied by the signs of a sample; whatever it suggests, the optimum is that of all pixels."""
+    monkeypatch.setattr(module, "FEW", few)
+    for seed in range(8):
+        G, β = random_programme(seed, n=6, m=400, scale=0.5)
+        r, s = minimax_step(G, β)
+        assert s == pytest.approx(as_written(G, β), rel=1e-6, abs=1e-9)
+        if np.isfinite(s):
+            assert np.abs(r).max(initial=0) <= s * (1 + 1e-9)
+            assert (G @ r <= β + 1e-6 * np.abs(G).sum(axis=1)).all()
+
+
+def test_a_photograph_s_worth_of_pixels_is_solved_exactly():
+    """20 rows of 60,000 pixels against HiGHS on the whole programme."""
+    g = np.random.default_rng(0)
+    G = g.normal(size=(20, 60_000)) * np.abs(g.normal(size=60_000)) ** 3
+    β = g.normal(size=20) * np.abs(G).sum(axis=1) * 0.02
+    r, s = minimax_step(G, β)
+    reach = np.abs(G).sum(axis=1)
+    _, τ, _ = module._free(G / reach[:, None], β / reach / (-β / reach).max())
+    assert s == pytest.approx((-β / reach).max() / τ, rel=1e-6)
+    assert (G @ r <= β + 1e-6 * reach).all()
+
+
+def test_processes_give_the_same_and_a_killed_one_is_replaced():
+    programmes = [random_programme(seed) for seed in range(5)]
+    G, β = (torch.tensor(np.stack(each)) for each in zip(*programmes, strict=True))
+    r, s = solve_minimax_lp(G, β, workers=1)
+    for _ in range(2):
+        other_r, other_s = solve_minimax_lp(G, β, workers=2)
+        assert torch.equal(other_r, r)
+        assert torch.equal(other_s, s)
+        worker = processes._idle.get_nowait()
+        worker._process.kill()
+        processes._idle.put(worker)
+
+
+def test_nothing_is_asked_of_processes_for_one_call():
+    assert processes.call_each(max, [(1, 2)], workers=8) == [2]
+    assert processes.call_each(max, [], workers=8) == []

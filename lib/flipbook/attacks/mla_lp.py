@@ -1,6 +1,7 @@
 """MLA-LP: all labels' losses linearised, the flattest step by linear programming (Zhou et al. 2020)."""
 
 import math
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -9,13 +10,15 @@ from torch.nn.functional import softplus
 from flipbook.attacks._batch import batch_view, l2_norm
 from flipbook.attacks._record import Record
 from flipbook.checks import check_choice, check_counts, check_inputs, check_positive
-from flipbook.goals import Goal, HideLabels
+from flipbook.goals import INF, Constraints, Goal, HideLabels, LabelVector, equally_many
 from flipbook.gradients import row_gradients
 from flipbook.passes import Counted
 from flipbook.perturbed import Perturbed
 from flipbook.solvers.minimax_lp import solve_minimax_lp
 
 RESTS = ("free", "kept")
+LOWERS = ("each", "all")
+SURE = 0.6  # released rule: a label with less than this probability counts as about to go
 LOWEST_P = 1e-6  # probabilities are clamped to [LOWEST_P, 1 - LOWEST_P] in the losses
 
 
@@ -25,6 +28,7 @@ def mla_lp(
     goal: Goal,
     *,
     rest: str = "free",
+    lower: str = "each",
     max_iterations: int = 100,
     lowering: float = 0.05,
     lowest_threshold: float = 0.1,
@@ -53,6 +57,11 @@ def mla_lp(
     rest : {"free", "kept"}
         What becomes of labels that neither a `HideLabels` nor a top-k goal names: nothing, or each has a constraint to
         stay on the side where the clean image has it. MASW's comparison keeps them, for 300 iterations at most.
+    lower : {"each", "all"}
+        Whose threshold is lowered after a step. "each": that of every label that is still on its old side. "all": the
+        released program as its drivers call it, all of them or none. They are lowered where the probabilities of all
+        labels are below 0.6, or none is below its clean value, which hardly ever happens; so that labels stay just
+        short of their thresholds and few images succeed. For a label to be switched on it then asks for less, not more.
     max_iterations : int
         n_it,max: 100 for labels, 1000 to 3000 for ECOC in JMA's tables.
     lowering : float
@@ -65,8 +74,9 @@ def mla_lp(
     Returns
     -------
     Perturbed
-        `iterations` is the number of programmes solved up to the returned image. Passes an iteration: n backward and 2
-        forward (the linearisation and the look at the step), and 1 forward at the start.
+        `iterations` is the number of programmes solved up to the returned image. Passes an iteration: n backward, n the
+        labels that the goal constrains, and 2 forward (the linearisation and the look at the step); 1 forward at the
+        start.
 
     Raises
     ------
@@ -88,15 +98,32 @@ def mla_lp(
     check_positive(lowering=lowering)
     if not 0 < lowest_threshold <= 0.5:
         raise ValueError(f"lowest_threshold is {lowest_threshold}: it must lie in (0, 0.5]")
+    rule = _Lowering(lower, lowering, lowest_threshold)
     parts = [slice(i, i + chunk) for i in range(0, max(len(images), 1), chunk)]
-    return Perturbed.join(
-        [_attack(model, images[i].detach(), goal[i], rest, max_iterations, lowering, lowest_threshold) for i in parts]
-    )
+    return Perturbed.join([_attack(model, images[i].detach(), goal[i], rest, rule, max_iterations) for i in parts])
 
 
-def _attack(
-    model, images: Tensor, goal: Goal, rest: str, max_iterations: int, lowering: float, lowest_threshold: float
-) -> Perturbed:
+@dataclass(frozen=True)
+class _Lowering:
+    """When thresholds are lowered, by how much and down to where; see `mla_lp`."""
+
+    lower: str
+    by: float
+    least: float
+
+    def __call__(self, c: Tensor, aim: Goal, attacked: Tensor, logits: Tensor, clean: Tensor) -> Tensor:
+        """The thresholds c (n, M) after a step to `logits`; `attacked` (n, M) marks what was missed at `clean`."""
+        lowered = (c - self.by).clamp(min=self.least)
+        if self.lower == "each":
+            return torch.where(attacked & (aim.margins(logits) <= 0), lowered, c)
+        wants_on = aim.signs > 0 if isinstance(aim, LabelVector | HideLabels) else torch.zeros_like(attacked)
+        lowered = torch.where(wants_on, (c + self.by).clamp(max=1 - self.least), lowered)
+        at, before = (_presence(aim, z, wants_on) for z in (logits, clean))
+        unsure = ((at < SURE) | at.isnan()).all(dim=1) | ((at >= before) | at.isnan()).all(dim=1)
+        return torch.where(unsure[:, None], lowered, c)
+
+
+def _attack(model, images: Tensor, goal: Goal, rest: str, rule: _Lowering, max_iterations: int) -> Perturbed:
     net = Counted(model, images)
     record = Record(net, images, goal)
     if not len(record.rows):
@@ -107,24 +134,21 @@ def _attack(
     sharpness = 1.0 if getattr(goal, "codebook", None) is None else 2.0  # (1 + tanh z) / 2 = sigmoid(2 z)
     start = aim.margins(record.logits)
     attacked, fewest, c = start <= 0, aim.distance(record.logits), torch.full_like(start, 0.5)
-    c_at_start, x = c.clone(), images.clone()
+    c_at_start, x, exist = c.clone(), images.clone(), aim.constraints(record.logits).exist
 
     for v in range(1, max_iterations + 1):
         rows = record.rows
-        G, β, logits = _linearise(net, x[rows], aim[rows], c[rows], sharpness)
-        r, s = solve_minimax_lp(G, β)
-        candidate = (x[rows] + r.view_as(images[rows])).clamp(0, 1)
+        r, s, logits = _steps(net, rows, x[rows], aim[rows], c[rows], exist[rows], sharpness)
+        candidate = (x[rows] + r).clamp(0, 1)
         with torch.no_grad():
-            new_logits = net(candidate)
+            new_logits = net.focus(rows)(candidate)
         distance, wrong = goal[rows].distance(new_logits), aim[rows].distance(new_logits)
-        passes = 1 + v * (G.shape[1] + 2)
-        record.update(candidate, distance, l2_norm(candidate - images[rows]), v, passes)
+        record.update(candidate, distance, l2_norm(candidate - images[rows]), v, net.total[rows])
 
         back = wrong > fewest[rows]
         fewest[rows] = torch.minimum(wrong, fewest[rows])
         x[rows] = torch.where(batch_view(back, x), images[rows], candidate)
-        unmoved = attacked[rows] & (aim[rows].margins(new_logits) <= 0)
-        lowered = torch.where(unmoved, (c[rows] - lowering).clamp(min=lowest_threshold), c[rows])
+        lowered = rule(c[rows], aim[rows], attacked[rows], new_logits, record.logits[rows])
         standstill = (new_logits == logits).all(dim=1) & (lowered == c[rows]).all(dim=1)
         c[rows] = lowered
         repeats = back & (lowered == c_at_start[rows]).all(dim=1)
@@ -141,14 +165,37 @@ def _with_the_rest(aim: HideLabels, on: Tensor) -> HideLabels:
     return HideLabels(aim.hidden | (free & ~on), aim.kept | (free & on))
 
 
-def _linearise(net: Counted, x: Tensor, aim: Goal, c: Tensor, sharpness: float) -> tuple[Tensor, Tensor, Tensor]:
-    """Gradients of the losses (n, M, pixels), the room under their thresholds (n, M) and the logits at x."""
-    with torch.enable_grad():
-        x = x.detach().requires_grad_()
-        logits = net(x)
-    A = aim.constraints(logits.detach()).matrix(logits.shape[1])
-    m = sharpness * aim.margins(logits.detach())
+def _presence(aim: Goal, logits: Tensor, wants_on: Tensor) -> Tensor:
+    """Probability of each label that the goal constrains, NaN for the others, (n, M); of a lead that it is missed."""
+    m = aim.margins(logits)
+    return torch.where(m == INF, torch.nan, torch.where(wants_on, m, -m).sigmoid())
+
+
+def _steps(
+    net: Counted, rows: Tensor, x: Tensor, aim: Goal, c: Tensor, exist: Tensor, sharpness: float
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The step of every image, like x, its largest entry s (n,), inf where there is none, and the logits at x."""
+    r, s = torch.zeros_like(x), torch.zeros(len(x), dtype=torch.float64, device=x.device)
+    logits = None
+    for part, existing in equally_many(exist):
+        with torch.enable_grad():
+            pixels = x[part].detach().requires_grad_()
+            z = net.focus(rows[part])(pixels)
+        logits = z.new_empty(len(x), z.shape[1]) if logits is None else logits
+        logits[part] = z.detach()
+        G, β = _programme(net, z, pixels, aim[part], c[part], existing, sharpness)
+        step, s[part] = solve_minimax_lp(G, β)
+        r[part] = step.view_as(pixels)
+    return r, s, logits
+
+
+def _programme(
+    net: Counted, logits: Tensor, x: Tensor, aim: Goal, c: Tensor, existing: Tensor, sharpness: float
+) -> tuple[Tensor, Tensor]:
+    """Gradients of the losses (n, k, pixels) and the room under their thresholds (n, k), for the existing rows."""
+    A = aim.constraints(logits.detach()).pick(existing)
+    m = sharpness * aim.margins(logits.detach()).gather(1, existing)
     L = softplus(-m).clamp(-math.log1p(-LOWEST_P), -math.log(LOWEST_P))  # -log sigmoid(m)
     slope = -sharpness * torch.sigmoid(-m)
-    G = row_gradients(net, logits, x, slope[:, :, None] * A).flatten(2)
-    return G, -torch.log1p(-c) - L, logits.detach()
+    G = row_gradients(net, logits, x, Constraints(A.labels, slope[:, :, None] * A.weights, A.offsets)).flatten(2)
+    return G, -torch.log1p(-c.gather(1, existing)) - L

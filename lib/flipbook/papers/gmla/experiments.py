@@ -266,10 +266,10 @@ def bounded(scene: Scene, bound: float, max_iterations: int) -> list[Trial]:
     ]
 
 
-def linear(scene: Scene, max_iterations: int = 10) -> list[Trial]:
-    """MLA-LP: Ω off and every other label as it is; it knows no bound."""
+def linear(scene: Scene, max_iterations: int = 10, lower: str = "all") -> list[Trial]:
+    """MLA-LP: Ω off and every other label as it is; it knows no bound. `lower` is the released program's by default."""
     goal = LabelVector(scene.predicted & ~scene.Ω)
-    return [trial("MLA-LP", attacks.mla_lp, goal, max_iterations=max_iterations)]
+    return [trial("MLA-LP", attacks.mla_lp, goal, max_iterations=max_iterations, lower=lower)]
 
 
 def ablation(scene: Scene, bound: float, max_iterations: int) -> list[Trial]:
