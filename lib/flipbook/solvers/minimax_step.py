@@ -13,8 +13,8 @@ a programme of a few thousand columns. Its multipliers show which ties were wron
 of the whole programme, since any ν >= 0 bounds s from below by -νᵀβ / ||Gᵀν||_1, and this ν meets it.
 
 On one core of a small machine a programme of 20 rows takes about 0.1 s for 64 x 64 pixels of three channels, 0.4 s for
-224 x 224 and 1.6 s for 299 x 299, one of 81 rows two to three times as long (benchmarks/programmes.py). This module knows neither torch nor images, so that worker
-processes start fast.
+224 x 224 and 1.6 s for 299 x 299, one of 81 rows two to three times as long (benchmarks/programmes.py). This module
+knows neither torch nor images, so that worker processes start fast.
 """
 
 import numpy as np
