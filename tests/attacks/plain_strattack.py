@@ -48,9 +48,9 @@ def plain_strattack(model, x0, goal, *, c, lengths, ρ, τ, γ, α, group, refin
     for length in refinements:
         z, u, found = best["change"].clone(), torch.zeros_like(x0), False
         threshold = np.quantile(z[z != 0].abs().numpy(), quantile)
-        frozen = z.abs() < threshold
         for _ in range(length):
             counter += 1
+            frozen = best["change"].abs() <= threshold  # the record's entries, which shrink
             δ = torch.minimum(torch.maximum(ρ / (ρ + γ / 100) * (z - u), inside[0]), inside[1])
             δ[frozen] = 0
             found |= test(δ)

@@ -108,6 +108,11 @@ class Record:
         first = counts & (distance == 0) & (best.first_success < 0)
         best.first_success = torch.where(first, passes, best.first_success)
 
+    @property
+    def closest(self) -> Tensor:
+        """The attempts kept so far for the images at work, (n, channels, H, W)."""
+        return self._at_work.images
+
     def keep(self, stays: Tensor) -> None:
         """Let all images leave but these, an index or a mask (n,) into the images at work."""
         self.work_on(self.rows[stays])

@@ -5,13 +5,24 @@ from torch import Tensor
 
 from flipbook.attacks._batch import batch_view, l2_norm
 from flipbook.attacks._record import Record
-from flipbook.checks import check_at_least, check_counts, check_inputs
+from flipbook.checks import check_at_least, check_choice, check_counts, check_inputs
 from flipbook.goals import INF, Goal, TopKExcludes
 from flipbook.passes import Counted
 from flipbook.perturbed import Perturbed
 
 
-def kfool(model, images: Tensor, goal: Goal, *, max_iterations: int = 300, overshoot: float = 0.0) -> Perturbed:
+PUSHED = ("start", "current")
+
+
+def kfool(
+    model,
+    images: Tensor,
+    goal: Goal,
+    *,
+    pushed: str = "start",
+    max_iterations: int = 300,
+    overshoot: float = 0.02,
+) -> Perturbed:
     """Repeat x <- clip(x + (1 + overshoot) |a| W / |W|) until no true label is among the k with the largest logits.
 
     With m the true label of largest logit, p_1 .. p_k the k other labels of largest logit, true ones too, and
@@ -60,12 +71,13 @@ def kfool(model, images: Tensor, goal: Goal, *, max_iterations: int = 300, overs
     check_inputs(model, images, goal)
     if not isinstance(goal, TopKExcludes):
         raise ValueError(f"kfool works on TopKExcludes, not on {type(goal).__name__}: give that goal")
+    check_choice("pushed", pushed, PUSHED)
     check_counts(max_iterations=max_iterations)
     check_at_least(0, overshoot=overshoot)
     net = Counted(model, images)
     record = Record(net, images, goal)
     goal, x0 = goal[record.rows], images[record.rows].detach()
-    x = x0
+    x, m = x0, _top(goal, record.logits[record.rows]) if len(record.rows) else None
     for v in range(max_iterations + 1):
         if not len(x):
             break
@@ -77,29 +89,34 @@ def kfool(model, images: Tensor, goal: Goal, *, max_iterations: int = 300, overs
         record.update(x.detach(), goal.distance(z), l2_norm(x.detach() - x0), v, 2 + v * (1 + goal.k))
         if last:
             break
-        moved = (x.detach() + (1 + overshoot) * _step(goal, logits, x)).clamp_(0, 1)
+        m = _top(goal, z) if pushed == "current" else m
+        moved = (x.detach() + (1 + overshoot) * _step(goal.k, m, logits, x)).clamp_(0, 1)
         going = (moved - x.detach()).flatten(1).abs().amax(dim=1) > 0  # not where it is NaN
         stays = (going & ~goal.ranking.reached(z)).nonzero().flatten()
         x = moved
         if len(stays) < len(x):
             record.keep(stays)
-            goal, x0, x = (each[stays] for each in (goal, x0, x))
+            goal, x0, x, m = (each[stays] for each in (goal, x0, x, m))
     return record.result()
 
 
-def _step(goal: TopKExcludes, logits: Tensor, x: Tensor) -> Tensor:
+def _top(goal: TopKExcludes, logits: Tensor) -> Tensor:
+    """The true label of largest logit, (n, 1)."""
+    return logits.masked_fill(~goal.present, -INF).argmax(dim=1, keepdim=True)
+
+
+def _step(k: int, m: Tensor, logits: Tensor, x: Tensor) -> Tensor:
     """|a| W / |W|, like x, in k backward passes of which only sums are kept; 0 where every d_i is 0 or they cancel."""
     z = logits.detach()
-    top = z.masked_fill(~goal.present, -INF).argmax(dim=1, keepdim=True)
-    others = z.scatter(1, top, -INF).argsort(dim=1, descending=True, stable=True)[:, : goal.k]
+    others = z.scatter(1, m, -INF).argsort(dim=1, descending=True, stable=True)[:, :k]
     W, a = torch.zeros_like(x), z.new_zeros(len(z))
-    for i in range(goal.k):
-        above = others[:, i : i + 1]
-        cotangent = torch.zeros_like(z).scatter_(1, above, 1.0).scatter_(1, top, -1.0)
-        (d,) = torch.autograd.grad(logits, x, cotangent, retain_graph=i < goal.k - 1)
+    for i in range(k):
+        p = others[:, i : i + 1]
+        cotangent = torch.zeros_like(z).scatter_(1, p, 1.0).scatter_(1, m, -1.0)
+        (d,) = torch.autograd.grad(logits, x, cotangent, retain_graph=i < k - 1)
         inverse = _inverse(l2_norm(d))
         W.add_(d * batch_view(inverse, d))
-        a += (z.gather(1, above) - z.gather(1, top)).squeeze(1) * inverse
+        a += (z.gather(1, p) - z.gather(1, m)).squeeze(1) * inverse
     return W * batch_view(a.abs() * _inverse(l2_norm(W)), W)
 
 

@@ -70,7 +70,8 @@ def strattack(
     refine_steps, refine_iterations : int
         Number of refinements and their iterations; 0 steps for none.
     refine_quantile : float
-        A refinement freezes the entries below this quantile of the image's changed entries.
+        A refinement freezes the entries up to this quantile of the image's changed entries, at its start and whenever
+        it has found a shorter perturbation.
 
     Returns
     -------
@@ -89,8 +90,8 @@ def strattack(
     Xu et al. 2019, Eqs. 10-11, 17-18 and 21-22, with the defaults of their released program. From it, not from the
     text: the more iterations of later searches, the doubled weight of the copy δ in the z-step, γ/100 in the
     refinement and its denominator α + 2ρ. Deviations from it: what is tested is clipped to the box; the quantile is
-    taken for each image, not over the batch; the frozen entries stay the same throughout a refinement; an entry that
-    equals the quantile is free; a search counts as a success also when its norm is no record; groups cover the border.
+    taken for each image, not over the batch; a search counts as a success also when its norm is no record; groups cover
+    the border.
     """
     check_inputs(model, images, goal)
     check_positive(initial_const=initial_const, rho=rho, alpha=alpha, refine_const=refine_const)
@@ -138,7 +139,7 @@ class _Pairs:
 
     def best(self) -> Tensor:
         """Change of the closest attempt so far."""
-        return self.record.result().images[self.record.rows] - self.x0
+        return self.record.closest - self.x0
 
     def keep_successes(self) -> None:
         """Let all images without a success leave."""
@@ -177,10 +178,11 @@ def _refine(pairs: _Pairs, lengths: list[int], c: float, ρ: float, γ: float, �
     const = WeightSearch.start(pairs.x0.new_full((len(pairs.x0),), c))
     for length in lengths if len(pairs.x0) else []:
         z = pairs.best()
-        free = z.abs() >= batch_view(_quantile_of_changed(z, quantile), z)
+        smallest = batch_view(_quantile_of_changed(z, quantile), z)
         u, found = torch.zeros_like(z), torch.zeros_like(const.weight, dtype=torch.bool)
         for _ in range(length):
             pairs.iterations += 1
+            free = pairs.best().abs() > smallest  # what has become so small in a new record is frozen, too
             δ = torch.clamp((z - u).mul_(ρ / (ρ + γ / 100)), pairs.low, pairs.high).mul_(free)
             logits, g = pairs.slope(δ, const.weight)
             found |= pairs.test(δ, logits)
