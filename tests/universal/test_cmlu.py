@@ -12,38 +12,45 @@ from tests.universal.small import affine_pool, net_pool, short
 LABELS = [0, 2, 3, 5]
 
 
-def plain_beta(pool, labels, training, t_law):
-    """Jacobi CMLU-beta without penalty, image by image, with autograd through everything."""
+def plain_beta(pool, labels, training, t_law, order, penalty, values="uniform"):
+    """CMLU-beta image by image, with autograd through everything: Algorithm 1, or the released order and penalty."""
     K, visits = len(labels), Visits(pool, [(k,) for k in labels], training)
     U = torch.zeros(K, *pool.shape, dtype=torch.float64)
     for epoch in range(training.epochs):
         for step in range(visits.steps):
-            rows = visits.rows(epoch, step)
-            λ = coefficients.draw(rows, rows.group, K, t_law, "uniform")
             new = U.clone()
             for k in range(K):
-                u, attack, drift, held_labels = U[k].clone().requires_grad_(), 0.0, 0.0, 0
-                mine = (rows.group == k).nonzero().flatten().tolist()
-                for b in mine:
-                    w = u + sum(λ[b, j] * U[j] for j in range(K))
-                    v = training.epsilon * w / w.abs().max() if (w != 0).any() else 1e6 * w
+                before = U if order == "jacobi" else new
+                rows = visits.rows(epoch, step, slice(k, k + 1))
+                λ = coefficients.draw(rows, rows.group + k, K, t_law, values)
+                u, attack, drift, held_labels = before[k].clone().requires_grad_(), 0.0, 0.0, 0
+                for b in range(len(rows.index)):
+                    w = u + sum(λ[b, j] * before[j] for j in range(K))
+                    v = training.epsilon * w / (w.abs().max() + 1e-9)
                     x, z = pool.images[rows.index[b]], pool.logits[rows.index[b]]
                     a = pool.net.model((x + v)[None])[0]
                     attack = attack + torch.nn.functional.softplus(a[labels[k]])
                     for q in range(pool.labels):
                         if q != labels[k] and (q not in labels or λ[b, labels.index(q)] == 0):
                             drift, held_labels = drift + torch.relu(-torch.tanh(z[q] * a[q])), held_labels + 1
-                (g,) = torch.autograd.grad(attack / len(mine) + training.kappa * drift / held_labels, u)
-                new[k] = (U[k] - training.xi * g.sign()).clamp(-training.epsilon, training.epsilon)
+                value = attack / len(rows.index) + training.kappa * drift / held_labels
+                if penalty and all(each.any() for each in before):
+                    flat = torch.stack([u if j == k else before[j] for j in range(K)]).flatten(1)
+                    unit = flat / flat.norm(dim=1, keepdim=True)
+                    value = value + penalty * (unit @ unit.T - torch.eye(K).double()).square().mean()
+                (g,) = torch.autograd.grad(value, u)
+                new[k] = (before[k] - training.xi * g.sign()).clamp(-training.epsilon, training.epsilon)
             U = new
     return U
 
 
 @pytest.mark.parametrize("t_law", coefficients.T_LAWS)
-def test_equals_plain_loops(t_law):
+@pytest.mark.parametrize(("order", "penalty"), [("jacobi", 0), ("gauss-seidel", 0), ("gauss-seidel", 1.0)])
+def test_equals_plain_loops(t_law, order, penalty):
     pool, training = net_pool(), short(epochs=2, images=4, batch=2, step=0.02, epsilon=0.1)
-    ours = cmlu_beta(pool, LABELS, training, t_law=t_law, penalty=0).vectors
-    torch.testing.assert_close(ours, plain_beta(pool, LABELS, training, t_law), atol=1e-12, rtol=0)
+    ours = cmlu_beta(pool, LABELS, training, t_law=t_law, order=order, penalty=penalty).vectors
+    plain = plain_beta(pool, LABELS, training, t_law, order, penalty)
+    torch.testing.assert_close(ours, plain, atol=1e-12, rtol=0)
 
 
 @pytest.mark.parametrize("train", [cmlu_beta, cmlu_alpha])

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from flipbook.attacks._batch import batch_view
 
-SMALLEST = 1e-6  # of ε: what is smaller than this is not blown up to the full budget, so that 0 stays 0
+FLOOR = 1e-9  # beside |w|_inf in `full_budget`, as in the released program: 0 stays 0, with a gradient of its own
 
 
 def columns(w: Tensor, ε: float) -> Tensor:
@@ -21,7 +21,7 @@ def columns(w: Tensor, ε: float) -> Tensor:
 
 
 def full_budget(w: Tensor, ε: float) -> Tensor:
-    """ε w / |w|_inf of every vector (n, ...); differentiable."""
+    """ε w / (|w|_inf + 1e-9) of every vector (n, ...); differentiable."""
     return _Rescale.apply(w, ε, True)
 
 
@@ -41,32 +41,35 @@ def apply(images: Tensor, v: Tensor) -> Tensor:
 
 
 class _Rescale(torch.autograd.Function):
-    """v = ε w / m with m = |w|_inf, where it applies: dv = ε/m (dw - w dm/m), dm = sign(w_j) dw_j at the largest |w_j|.
+    """v = ε w / d, d = m + floor, m = |w|_inf, where it applies: dv = ε/d (dw - w dm/d), dm = ±dw_j at the largest |w_j|.
 
     Values that share the largest size, as those that sign steps have driven to ±ε do, share dm evenly. Written by hand
-    since it runs in every pass on tensors of the images' size, where autograd would keep several more of them.
+    since it runs in every pass on tensors of the images' size, where autograd would keep several more of them: q = w/m
+    alone is kept, which is ±1 at the largest.
     """
 
     @staticmethod
     def forward(ctx, w: Tensor, ε: float, upwards: bool) -> Tensor:
         flat = w.flatten(1)  # on CPUs aminmax, trunc and norm(inf) take twenty times as long as what stands here
-        m = torch.maximum(-flat.amin(dim=1), flat.amax(dim=1)).clamp(min=SMALLEST * ε)
+        m = torch.maximum(-flat.amin(dim=1), flat.amax(dim=1))
         applies = m > ε if not upwards else torch.ones_like(m, dtype=torch.bool)
-        m, factor = m.masked_fill(~applies, 1), torch.ones_like(m).masked_fill(applies, ε)
-        q = w / batch_view(m, w)
-        ctx.save_for_backward(q, applies, m, factor)
-        return q * batch_view(factor, w)
+        d = m + FLOOR if upwards else m
+        slope = (ε / d).masked_fill(~applies, 1)  # of v where m does not move
+        m_by_d = torch.where(applies, m / d, 0)
+        q = w / batch_view(m.masked_fill(~applies | (m == 0), 1), w)
+        ctx.save_for_backward(q, slope, m_by_d)
+        return q * batch_view(torch.where(applies, ε * m_by_d, 1), w)
 
     @staticmethod
     def backward(ctx, g: Tensor):
-        q, applies, m, factor = ctx.saved_tensors
+        q, slope, m_by_d = ctx.saved_tensors
         q, g_rows = q.flatten(1), g.flatten(1)
         below_one = 1 - torch.finfo(q.dtype).eps / 2
         largest = torch.hardshrink(q, below_one)  # where the division applies: ±1 at the largest |w_j|, 0 elsewhere
         count = largest.norm(dim=1).square_().round_().clamp_(min=1)  # half the time of any way to count
-        share = torch.linalg.vecdot(q, g_rows) * applies / count
+        share = torch.linalg.vecdot(q, g_rows) * m_by_d / count
         torch.addcmul(g_rows, largest, -share[:, None], out=largest)
-        return largest.mul_((factor / m)[:, None]).view_as(g), None, None
+        return largest.mul_(slope[:, None]).view_as(g), None, None
 
 
 class _Clip(torch.autograd.Function):
