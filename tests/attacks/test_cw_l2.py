@@ -3,13 +3,12 @@
 import pytest
 import torch
 
-from flipbook.attacks import _penalty
-from flipbook.attacks.cw_l2 import cw_l2
-from flipbook.attacks.ecoc_attack import ecoc_attack
+from flipbook.attacks import _penalty, cw_l2, ecoc_attack, ml_cw
 from flipbook.goals import ClassTarget, LabelVector
 from tests.affine import Affine, SmallNet, mid_grey, random_affine
 from tests.attacks.cases import CODE
 from tests.attacks.plain_cw import plain_search
+from tests.attacks.seen import Seen
 
 
 @pytest.mark.parametrize(("λ", "iterations", "rate"), [(0.1, 41, 0.05), (10.0, 25, 0.01)])
@@ -94,3 +93,14 @@ def test_saturated_output_codes_starve_it():
     assert not starved.reached.any()
     assert (starved.first_success == -1).all()
     assert ecoc_attack(model, x, goal, **options).reached.all()
+
+
+@pytest.mark.parametrize("attack", [cw_l2, ml_cw, ecoc_attack])
+def test_a_run_that_improves_takes_just_as_many_steps_as_it_may(attack):
+    """After max_iterations steps, no more and no fewer, the next weight begins at the clean image."""
+    model, x = Seen(random_affine()), mid_grey(1)
+    goal = LabelVector(~(model(x) > 0))
+    model.batches.clear()
+    attack(model, x, goal, initial_weight=100.0, search_steps=3, max_iterations=7, learning_rate=1e-3)
+    norms = model.norms(x[0])[-21:]
+    assert (norms < 1e-5).nonzero().flatten().tolist() == [0, 7, 14]

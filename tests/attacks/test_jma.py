@@ -292,3 +292,16 @@ def test_a_failed_batch_never_asks_the_model_about_no_image():
         return model(v.view(v.size(0), -1).view(-1, 3, 8, 8))
 
     assert not jma(shaped, x, goal, step=1e-6, max_iterations=1, kappa=0.0, search_steps=2).reached.any()
+
+
+def test_every_image_that_the_model_sees_is_in_the_box():
+    model, x = SmallNet(gain=3.0), torch.rand(6, 3, 8, 8, generator=torch.Generator().manual_seed(0)).round().double()
+    goal = LabelVector((model(x) > 0) ^ (torch.arange(6) < 3))
+
+    def boxed(v):
+        assert v.min() >= 0
+        assert v.max() <= 1
+        return model(v)
+
+    result = jma(boxed, x, goal, step=0.3, max_iterations=10, cap_step=False)
+    assert result.iterations.max() > 1

@@ -32,7 +32,7 @@ def test_one_step_in_closed_form(k, labels):
     model, x = random_affine(), mid_grey(5)
     z = model(x)
     goal = TopKExcludes(highest(z, labels), k)
-    result = kfool(Seen(model), x, goal, max_iterations=1)
+    result = kfool(Seen(model), x, goal, max_iterations=1, overshoot=0)
     for n in range(5):
         r = step_by_hand(model, z[n], goal.present[n], k)
         torch.testing.assert_close(Seen.last[n].flatten(), (x[n].flatten() + r).clamp(0, 1), atol=1e-12, rtol=0)
@@ -66,7 +66,7 @@ def test_one_label_and_k_of_one_is_deepfools_step():
     assert (result.iterations == 1).all()
     expected = 1.1 * lead[:, None] * d / d.square().sum(dim=1, keepdim=True)
     torch.testing.assert_close((result.images - x).flatten(1), expected, atol=1e-12, rtol=0)
-    kfool(Seen(model), x, goal, max_iterations=1)
+    kfool(Seen(model), x, goal, max_iterations=1, overshoot=0)
     tied = model(Seen.last)
     torch.testing.assert_close(tied.gather(1, best[:, None]), tied.gather(1, second[:, None]), atol=1e-12, rtol=0)
 
@@ -85,11 +85,55 @@ def test_the_label_pushed_is_chosen_anew_in_every_iteration():
     """Two true labels of which the second takes over once the first has been pushed down."""
     model, x = SmallNet(), mid_grey(6)
     goal = TopKExcludes(highest(model(x), 2), 3)
-    result = kfool(model, x, goal)
+    result = kfool(model, x, goal, overshoot=0)
     assert result.reached.all()
     assert result.iterations.max() > 1
     assert torch.equal(result.backwards, 3 * result.iterations + 3)  # those of the image that turned out to be done too
     assert torch.equal(result.first_success, 2 + 4 * result.iterations)
+
+
+def plain_kfool(model, x0, present, k, pushed, overshoot, steps):
+    """The published loop for one image: iterates, up to the first without a true label among the k highest."""
+    x, seen = x0, []
+    m = max((j for j in range(len(present)) if present[j]), key=lambda j: float(model(x0[None])[0, j]))
+    for _ in range(steps):
+        pixels = x.clone().requires_grad_()
+        z = model(pixels[None])[0]
+        order = sorted(range(len(z)), key=lambda j: -float(z[j]))
+        if not any(present[j] for j in order[:k]):
+            break
+        if pushed == "current":
+            m = next(j for j in order if present[j])
+        W, a = torch.zeros_like(x), 0.0
+        for p in [j for j in order if j != m][:k]:
+            (d,) = torch.autograd.grad(z[p] - z[m], pixels, retain_graph=True)
+            W, a = W + d / d.norm(), a + float(z[p] - z[m]) / d.norm()
+        x = (x + (1 + overshoot) * a.abs() * W / W.norm()).clamp(0, 1)
+        seen.append(x)
+    return seen
+
+
+@pytest.mark.parametrize("pushed", ["current", "start"])
+@pytest.mark.parametrize(("labels", "k", "overshoot"), [(1, 1, 0.02), (2, 3, 0.0), (3, 2, 0.02)])
+def test_every_step_is_that_of_the_published_loop(pushed, labels, k, overshoot):
+    model, images = SmallNet(gain=6.0), mid_grey(5, (3, 6, 6))
+    present, steps = highest(model(images), labels), 0
+    for n in range(5):
+        batch = []
+
+        def watched(v, batch=batch):
+            batch.append(v.detach()[0])
+            return model(v)
+
+        goal, options = TopKExcludes(present[n : n + 1], k), {"pushed": pushed, "overshoot": overshoot}
+        result = kfool(watched, images[n : n + 1], goal, max_iterations=8, **options)
+        plain = plain_kfool(model, images[n], present[n].tolist(), k, pushed, overshoot, 8)
+        tried = batch[-int(result.forwards) :][2:]  # after the look at the clean image, and the first step's
+        assert len(tried) == len(plain)
+        for mine, theirs in zip(tried, plain, strict=True):
+            torch.testing.assert_close(mine, theirs, rtol=0, atol=1e-9)
+        steps += len(plain)
+    assert steps >= 5
 
 
 def test_leaves_as_soon_as_the_ranking_is_reached():
@@ -131,5 +175,7 @@ def test_refusals():
         kfool(model, x, TopKEquals(present, 1, present=present))
     with pytest.raises(ValueError, match=r"overshoot is -0\.1"):
         kfool(model, x, TopKExcludes(present, 1), overshoot=-0.1)
+    with pytest.raises(ValueError, match="pushed is 'clean': choose one of 'current', 'start'"):
+        kfool(model, x, TopKExcludes(present, 1), pushed="clean")
     with pytest.raises(ValueError, match="max_iterations is 0"):
         kfool(model, x, TopKExcludes(present, 1), max_iterations=0)

@@ -5,7 +5,7 @@ from itertools import combinations
 import pytest
 import torch
 
-from flipbook.universal import cmlu_alpha, cmlu_beta, coefficients, evaluate, loss, or_s
+from flipbook.universal import cmlu, cmlu_alpha, cmlu_beta, coefficients, evaluate, loss, or_s
 from flipbook.universal.training import Visits
 from tests.universal.small import affine_pool, net_pool, short
 
@@ -208,3 +208,30 @@ def test_wrong_labels():
         cmlu_beta(affine_pool(), [0, 0], short())
     with pytest.raises(ValueError, match="label 9 does not exist"):
         cmlu_beta(affine_pool(), [9], short())
+
+
+def test_alphas_inner_step_climbs_the_loss_with_the_number_of_held_labels_as_a_constant():
+    pool, κ, ε, move = net_pool(), 20.0, 0.2, 0.3
+    training = short(kappa=κ, epsilon=ε)
+    g = torch.Generator().manual_seed(0)
+    U = 0.3 * torch.randn(len(LABELS), pool.images[0].numel(), generator=g, dtype=torch.float64)
+    own = torch.tensor(LABELS)
+    index = torch.tensor([n for n in range(40) if pool.logits[n, LABELS[1]] > 0][:6])
+    vector, start = torch.full((len(index),), 1), torch.rand(len(index), len(LABELS), generator=g, dtype=torch.float64)
+    found = cmlu._worst(pool, U, index, vector, own, start, training, 1, move)
+    moved = 0
+    for b, n in enumerate(index.tolist()):
+        λ = start[b].clone().requires_grad_()
+        w = U[1] + sum(λ[j] * U[j] for j in (0, 2, 3))
+        x = (pool.images[n] + (ε * w / (w.abs().max() + 1e-9)).view(pool.shape)).clamp(0, 1)
+        a, z = pool.net.model(x[None])[0], pool.logits[n]
+        held = [1 - λ[LABELS.index(q)] if q in LABELS else torch.ones(()).double() for q in range(6)]
+        others = [q for q in range(6) if q != LABELS[1]]
+        drift = sum(held[q] * torch.relu(-torch.tanh(z[q] * a[q])) for q in others)
+        number = sum(float(held[q].detach()) for q in others)
+        (slope,) = torch.autograd.grad(torch.nn.functional.softplus(a[LABELS[1]]) + κ * drift / number, λ)
+        expected = (start[b] + move * slope / slope.abs().max()).clamp(0, 1)
+        at = torch.tensor([0, 2, 3])
+        torch.testing.assert_close(found[b, at], expected[at], rtol=0, atol=1e-6)
+        moved += int(((drift > 0) & (expected[at] > 0) & (expected[at] < 1)).sum())
+    assert moved > 3

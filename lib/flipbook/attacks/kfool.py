@@ -10,8 +10,7 @@ from flipbook.goals import INF, Goal, TopKExcludes
 from flipbook.passes import Counted
 from flipbook.perturbed import Perturbed
 
-
-PUSHED = ("start", "current")
+PUSHED = ("current", "start")
 
 
 def kfool(
@@ -19,7 +18,7 @@ def kfool(
     images: Tensor,
     goal: Goal,
     *,
-    pushed: str = "start",
+    pushed: str = "current",
     max_iterations: int = 300,
     overshoot: float = 0.02,
 ) -> Perturbed:
@@ -40,11 +39,15 @@ def kfool(
         In [0, 1].
     goal : Goal
         `TopKExcludes`.
+    pushed : {"current", "start"}
+        Which true label is m: the highest now, or the one that was highest on the image given. "start" is the released
+        program's, which goes on pushing it down when another true label is still on top: on pictograms20-resnet, k = 3,
+        its perturbations are twice as long.
     max_iterations : int
         T.
     overshoot : float
-        Share by which a step goes further; none in the comparisons. DeepFool itself takes 0.02: with k = 1 a step ends
-        on a tie, which only rounding breaks.
+        Share by which a step goes further, DeepFool's by default; the comparisons have 0. With k = 1 a step ends on a
+        tie, which only rounding breaks.
 
     Returns
     -------
@@ -61,12 +64,11 @@ def kfool(
     Notes
     -----
     The method is for one true label; the form for several is TkML's released program (Hu et al., ICCV 2021), which
-    MASW's uses too: one true label is pushed an iteration, terms of a differ in sign where labels are above and below
-    m, and a true label may be what m is pushed towards, so that with k = 1 two true labels can take turns for ever.
-    Three deviations. That program chooses m once, on the clean image, and goes on pushing it down when another true
-    label is still on top; here m is chosen in every iteration. It steps in tanh space along a gradient with respect to
-    the image, which lacks the derivative of tanh; here steps are in image space. It takes ties for success; here they
-    are none, and an image leaves when a step changes nothing. What a goal asks of the threshold is not worked for.
+    MASW's uses too, `pushed="start"` and `overshoot=0`: one true label is pushed an iteration, terms of a differ in
+    sign where labels are above and below m, and a true label may be what m is pushed towards, so that with k = 1 two
+    true labels can take turns for ever. Two deviations. That program steps in tanh space along a gradient with respect
+    to the image, which lacks the derivative of tanh; here steps are in image space. It takes ties for success; here
+    they are none, and an image leaves when a step changes nothing. What a goal asks of the threshold is not worked for.
     """
     check_inputs(model, images, goal)
     if not isinstance(goal, TopKExcludes):
@@ -77,7 +79,7 @@ def kfool(
     net = Counted(model, images)
     record = Record(net, images, goal)
     goal, x0 = goal[record.rows], images[record.rows].detach()
-    x, m = x0, _top(goal, record.logits[record.rows]) if len(record.rows) else None
+    x, m = x0, None if not len(x0) else _top(goal, record.logits[record.rows])
     for v in range(max_iterations + 1):
         if not len(x):
             break

@@ -41,7 +41,7 @@ def apply(images: Tensor, v: Tensor) -> Tensor:
 
 
 class _Rescale(torch.autograd.Function):
-    """v = ε w / d, d = m + floor, m = |w|_inf, where it applies: dv = ε/d (dw - w dm/d), dm = ±dw_j at the largest |w_j|.
+    """v = ε w / d, d = m + floor, m = |w|_inf, where it applies: dv = ε/d (dw - w dm/d), dm = ±dw_j at the largest.
 
     Values that share the largest size, as those that sign steps have driven to ±ε do, share dm evenly. Written by hand
     since it runs in every pass on tensors of the images' size, where autograd would keep several more of them: q = w/m

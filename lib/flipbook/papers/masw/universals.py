@@ -31,7 +31,7 @@ METHODS = {  # as printed: the inner attack
     "MASW": "masw",
 }
 _HIDES = ("MASW", "MADW")
-_FEW = {"kUV": 10, "MADW": 5}  # inner steps that cost many passes each
+_STEPS = {"kUV": 30, "MADW": 5}  # of inner attacks that need more, or whose steps cost many passes each
 _MAIN = ("PGD", "kUV", "TkML", "MASW")  # printed for the large sets in the main paper
 SAME, TIMES = "ASR at MASW's length", "of MASW's"
 Cell = tuple[str, int]  # method and k
@@ -138,14 +138,16 @@ def learn(
     check_choice("method", method, tuple(METHODS))
     size, model = scene.size, scene.single.model
     device = next(model.parameters()).device
-    steps = min(size.iterations, _FEW.get(method, size.iterations))
+    steps = _STEPS.get(method, size.iterations)
     own = {"correlation": scene.single.correlation} if method == "TkALC" else {}
     if method in ("TkML", "TkALC", "TkMIA", "MASW"):
         own["learning_rate"] = size.learning_rate
+    own |= masw.RELEASED_KFOOL if method == "kUV" else {}
     attack = inner_attack(METHODS[method], steps, **own | (inner or {}))
     settings = {
         "radius": scene.radius,
         "hide": method in _HIDES,
+        "from_clean": method == "kUV",  # as in its program
         "batch_size": size.batch,
         "max_passes": size.passes,
         "eval_every": max(1, size.training // size.batch // 2),
@@ -280,5 +282,6 @@ def reduced(size: Size) -> str:
     """What is smaller than in the paper."""
     return (
         f"{size.training} of 3000 training images, {size.test} of 1000 test images, at most {size.passes} passes over "
-        f"the training images, inner T = {size.iterations} (kUV and MADW fewer), patience {size.patience} of 40"
+        f"the training images, inner T = {size.iterations} (kUV {_STEPS['kUV']}, MADW {_STEPS['MADW']}), patience "
+        f"{size.patience} of 40"
     )
