@@ -22,7 +22,7 @@ def store(tmp_path, monkeypatch):
 
 def test_every_label_has_a_constraint_and_failures_count_all_of_them():
     target, present = torch.tensor([[1, 1, 0, 0]]), torch.tensor([[0, 0, 1, 0]])
-    goal = hard.EveryLabel(target, present, 2)
+    goal = hard.EveryLabel(target, 2, present)
     z = torch.tensor([[1.0, -1.0, -2.0, 3.0]])
     assert goal.bitwise().margins(z).tolist() == [[1, -1, 2, -3]]
     measured = goal.measures(z, z)

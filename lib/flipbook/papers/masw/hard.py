@@ -40,7 +40,7 @@ class EveryLabel(TopKEquals):
 def every_label(scene: masw.Scene, block: masw.Block) -> EveryLabel:
     """The goal of a targeted block with a constraint for each label."""
     case, k = block
-    return EveryLabel(scene.targets(case, k), scene.present, k)
+    return EveryLabel(scene.targets(case, k), k, scene.present)
 
 
 def hardest(slack: Tensor, number: int = HARDEST) -> Tensor:
