@@ -253,10 +253,79 @@ def test_the_same_image_twice_is_attacked_once(task):
     assert rows["mse"][0] == rows["mse"][1]
 
 
-def test_a_damaged_store_file_is_named(task, empty_store):
-    quiet(nudge, *task)
-    (path,) = empty_store.rglob("*.csv")
-    path.write_text('"never closed')
-    with pytest.raises(ValueError, match=r"\.csv is not a table of results .* delete it"), warnings.catch_warnings():
+def test_a_damaged_part_is_named_and_its_rows_alone_are_computed_again(task, empty_store):
+    rows = quiet(nudge, *task, batch_size=4)
+    damaged = max(empty_store.rglob("*.parquet"), key=lambda path: path.stat().st_size)
+    number = len(pd.read_parquet(damaged))
+    damaged.write_bytes(damaged.read_bytes()[:-100])
+    CALLS.clear()
+    with pytest.warns(UserWarning, match=f"{damaged.name} is damaged .*: set aside") as caught:
+        again = quiet(nudge, *task)
+    assert len(caught) == 1
+    assert sum(CALLS) == number
+    assert_frame_equal(again.drop(columns="seconds"), rows.drop(columns="seconds"))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
         quiet(nudge, *task)
-    assert isinstance(pd.read_json(next(empty_store.rglob("*.json")), typ="series")["hyper"], dict)
+    assert sum(CALLS) == number
+
+
+def test_arguments_per_image_are_part_of_what_a_row_is_found_by(task):
+    for offset in (0.0, 0.2):
+        rows = quiet(nudge, *task, per_image={"offset": torch.full((10,), offset)})
+        expected = (task[1] + 0.1 + offset).clamp(0, 1)
+        assert rows["mse"].tolist() == pytest.approx(metrics.mse(expected, task[1]).tolist())
+    assert CALLS == [10, 10]
+
+
+def fine(model, images, goal):
+    """A step far below a grey level."""
+    return nudge(model, images, goal, step=1e-3)
+
+
+def test_success_at_8_bits_is_that_of_the_rounded_image():
+    model = Affine().eval()
+    model.layer.weight.fill_(1.0)
+    images = torch.full((1, 1, 2, 2), 51 / 255)
+    model.layer.bias.fill_(-float(images.sum()) - 2e-3)  # all logits turn positive between the step and its rounding
+    rows = quiet(fine, model, images, LabelVector(torch.ones(1, 3)))
+    assert rows["reached"].all()
+    assert not rows["reached_8bit"].any()
+
+
+def test_goals_that_hold_others_have_rows_of_their_own(task):
+    model, images, goal = task
+    both = goal & ClassTarget(torch.zeros(10, dtype=torch.long))
+    rows = quiet(nudge, model, images, both, batch_size=4)
+    assert rows["reached"].tolist() == both.reached(model((images + 0.1).clamp(0, 1))).tolist()
+    quiet(nudge, model, images, goal & ClassTarget(torch.ones(10, dtype=torch.long)))
+    quiet(nudge, model, images, both)
+    assert CALLS == [4, 4, 2, 10]
+
+
+def test_a_function_may_be_the_model(task):
+    model, images, goal = task
+    rows = quiet(nudge, lambda x: model(x), images, goal)
+    assert rows["reached"].tolist() == quiet(nudge, *task)["reached"].tolist()
+    model.layer.bias += 10
+    assert quiet(nudge, lambda x: model(x), images, goal)["distance"].tolist() != rows["distance"].tolist()
+
+
+class Nudging:
+    """An attack that is an object and counts its calls."""
+
+    def __init__(self, step):
+        self.step, self.calls = step, 0
+
+    def __call__(self, model, images, goal):
+        self.calls += 1
+        return nudge(model, images, goal, self.step)
+
+
+def test_an_object_may_be_the_attack(task):
+    attack = Nudging(0.1)
+    first = quiet(attack, *task)
+    quiet(attack, *task)
+    assert attack.calls == 1
+    attack.step = 0.2
+    assert (quiet(attack, *task)["mse"] > first["mse"]).all()

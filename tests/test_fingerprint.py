@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from flipbook import fingerprint
+from flipbook import fingerprint, package_code
 from flipbook.goals import ClassTarget, LabelVector
 
 
@@ -25,13 +25,13 @@ def package(tmp_path, monkeypatch):
     }
     for name, text in files.items():
         (root / name).write_text(text)
-    monkeypatch.setattr(fingerprint, "__file__", str(root / "fingerprint.py"))
+    monkeypatch.setattr(package_code, "ROOT", root)
     return root
 
 
 def edit(path, before, after):
     path.write_text(path.read_text().replace(before, after))
-    fingerprint._code_of.cache_clear()
+    package_code._code_of.cache_clear()
 
 
 def test_imports_are_followed(package):
@@ -105,11 +105,14 @@ def test_functions_from_outside_count_with_source_arguments_and_what_they_captur
     assert first == third != second
 
 
-def test_what_has_no_digest_is_refused():
+def test_what_has_no_digest_is_refused(tmp_path):
     @dataclass
     class Fine:
         x: int
 
-    assert fingerprint.canonical({"a": [Fine(1), None, np.float64(2)]})["a"][0] == {"type": Fine.__qualname__, "x": 1}
-    with pytest.raises(ValueError, match="content has no digest; pass numbers"):
-        fingerprint.canonical({1, 2})
+    with (tmp_path / "log").open("w") as log:
+        handle = log
+        with pytest.raises(ValueError, match=r"whose content has no digest; pass numbers.*store=False"):
+            fingerprint.canonical({"a": [Fine(1), None, np.float64(2), {1, 2}, log]})
+        with pytest.raises(ValueError, match=r"captured handle of .*: .*TextIOWrapper.* or run with store=False"):
+            fingerprint.of_function(lambda: handle)

@@ -1,6 +1,8 @@
 """Runs an attack over a data set: batches, progress, and a store that computes nothing twice."""
 
+import functools
 import inspect
+import re
 import time
 import warnings
 from collections.abc import Callable, Iterable, Sequence
@@ -12,7 +14,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from flipbook import fingerprint, record
-from flipbook.goals import Goal
+from flipbook.goals import AllOf, Goal
 from flipbook.store import Store
 
 
@@ -44,7 +46,7 @@ class Trial:
 
 def run(
     attack: Callable,
-    model: torch.nn.Module,
+    model: Callable,
     images: Tensor,
     goal: Goal,
     *,
@@ -62,8 +64,9 @@ def run(
     ----------
     attack : callable
         `attack(model, images, goal, **hyper) -> Perturbed`.
-    model : nn.Module
-        In eval mode, on the device to run on; images and goal are moved there batch by batch.
+    model : nn.Module or callable
+        In eval mode, on the device to run on; images and goal are moved there batch by batch. For a function from
+        images to logits they stay where the images are.
     images : Tensor (N, channels, H, W)
         In [0, 1].
     goal : Goal
@@ -101,14 +104,14 @@ def run(
         fingerprint.digest(images[i], goal[i : i + 1], {k: v[i] for k, v in per_image.items()})
         for i in range(len(images))
     ]
-    shelf = Store.of(_short_name(attack), _run_key(attack, model, goal, hyper, per_image)) if store else None
+    shelf = Store.of(_short_name(attack), _run_key(attack, model, images, goal, hyper, per_image)) if store else None
     done = shelf.rows() if shelf else pd.DataFrame()
     kept = shelf.pictures() if keep_images else {}
     missing = [i for i, key in enumerate(keys) if key not in done.index or (i < keep_images and key not in kept)]
     missing = list({keys[i]: i for i in reversed(missing)}.values())[::-1]  # the same image and goal twice: once
     bar = progress if isinstance(progress, tqdm) else _bar(len(images), _short_name(attack), progress)
     bar.update(len(images) - len(missing))
-    fresh = [pd.DataFrame()]
+    fresh = []
     for batch, rows, result in _batches(attack, model, images, goal, hyper, per_image, missing, batch_size):
         rows.index = pd.Index([keys[i] for i in batch], name="key")
         if shelf:
@@ -121,15 +124,13 @@ def run(
         bar.update(len(batch))
     if bar is not progress:
         bar.close()
-    table = (shelf.rows() if shelf else pd.concat(fresh)).loc[keys].reset_index() if keys else pd.DataFrame()
+    table = _joined(done, fresh, keys)
     _warn_of_disagreement(table, _short_name(attack))
     table.insert(0, "image", list(ids))
     return table.assign(image_sha=[fingerprint.digest(image)[:16] for image in images], run=shelf.name if shelf else "")
 
 
-def grid(
-    trials: Iterable[Trial], model: torch.nn.Module, images: Tensor, goal: Goal | None = None, **options
-) -> pd.DataFrame:
+def grid(trials: Iterable[Trial], model: Callable, images: Tensor, goal: Goal | None = None, **options) -> pd.DataFrame:
     """Run every trial of a table on the same images and targets.
 
     Parameters
@@ -203,9 +204,18 @@ def traces(rows: pd.DataFrame, quantity: str) -> list[Tensor]:
         raise KeyError(f"no trace of {quantity!r}; these runs recorded {', '.join(known) or 'none'}") from None
 
 
+def _joined(done: pd.DataFrame, fresh: list[pd.DataFrame], keys: list[str]) -> pd.DataFrame:
+    """Rows in the order of the keys, computed now or before."""
+    if not keys:
+        return pd.DataFrame()
+    new = pd.concat(fresh) if fresh else done[:0]
+    before = done[done.index.isin(keys) & ~done.index.isin(new.index)]
+    return (pd.concat([before, new]) if len(before) else new).loc[keys].reset_index()
+
+
 def _batches(attack, model, images, goal, hyper, per_image, missing, batch_size):
     """Attack the missing images; yield the indices, rows and result of each batch that is finished."""
-    device = next((p.device for p in model.parameters()), images.device)
+    device = _device_of(model, images)
     while missing:
         batch = missing[:batch_size]
         finished = _try_batch(attack, model, images, goal, hyper, per_image, torch.tensor(batch), device)
@@ -223,7 +233,7 @@ def _batches(attack, model, images, goal, hyper, per_image, missing, batch_size)
 
 def _try_batch(attack, model, images, goal, hyper, per_image, index, device):
     """Return rows and result of one batch, or None when the GPU's memory was too small for it."""
-    x, aim = images[index].to(device), goal[index.to(_device_of(goal))].to(device)
+    x, aim = images[index].to(device), goal[index.to(goal.device)].to(device)
     extra = {name: values[index].to(device) for name, values in per_image.items()}
     try:
         start = time.perf_counter()
@@ -236,32 +246,42 @@ def _try_batch(attack, model, images, goal, hyper, per_image, index, device):
         return None
 
 
-def _device_of(goal: Goal) -> torch.device:
-    return next(v.device for v in vars(goal).values() if isinstance(v, Tensor))
+def _device_of(model: Callable, images: Tensor) -> torch.device:
+    parameters = model.parameters() if isinstance(model, torch.nn.Module) else ()
+    return next((p.device for p in parameters), images.device)
 
 
-def _run_key(attack, model, goal, hyper, per_image) -> dict:
+def _run_key(attack, model, images, goal, hyper, per_image) -> dict:
     """All that a run's rows share and depend on."""
     defaults = {
         name: parameter.default
         for name, parameter in inspect.signature(attack).parameters.items()
         if parameter.default is not inspect.Parameter.empty and name not in per_image
     }
-    device = next((p.device.type for p in model.parameters()), "cpu")
     return {
         "attack": _short_name(attack),
         "hyper": fingerprint.canonical(defaults | hyper),
         "per_image": sorted(per_image),
-        "goal": type(goal).__name__,
+        "goal": _kind(goal),
         "model": fingerprint.of_model(model),
         "code": [fingerprint.of_function(attack), fingerprint.of_code([record.__name__])],
-        "device": device,
+        "device": _device_of(model, images).type,
         "torch": torch.__version__.partition("+")[0],
     }
 
 
+def _kind(goal: Goal) -> list:
+    """Name and code of a goal's class; of a combination, those of its parts: their measures are columns."""
+    if isinstance(goal, AllOf):
+        return [_kind(part) for part in goal.goals]
+    return [type(goal).__name__, fingerprint.digest(type(goal))]
+
+
 def _short_name(attack: Callable) -> str:
-    return getattr(attack, "__name__", None) or _short_name(attack.func)
+    """Name of an attack that a folder can have: of the function, of a partial's function, of an object's class."""
+    while isinstance(attack, functools.partial):
+        attack = attack.func
+    return re.sub(r"[^\w-]", "", getattr(attack, "__name__", type(attack).__name__))
 
 
 def _bar(total: int, label: str, shown: bool) -> tqdm:

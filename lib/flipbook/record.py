@@ -27,9 +27,9 @@ def rows(model, images: Tensor, goal: Goal, result: Perturbed, seconds: float) -
     -------
     DataFrame with N rows
         reached (the goal's decision on the returned image), claimed (what the attack says), reached_8bit (after
-        rounding to 256 grey levels), reached_logits (for output codes: by raw correlations z . c, trap T5 of the JMA
-        card; else as reached), distance and distance_before (the goal's: Hamming for label vectors), mse, psnr, ssim,
-        l0, l1, l2, linf, outside_box, iterations, forwards, backwards, first_success (passes), what the goal measures
+        rounding to 256 grey levels), reached_logits (for output codes: by raw correlations z . c; else as reached),
+        distance and distance_before (the goal's: Hamming for label vectors), mse, psnr, ssim, l0, l1, l2, linf,
+        outside_box, iterations, forwards, backwards, first_success (passes), what the goal measures
         besides (`goal.measures`), seconds.
     """
     attacked = result.images.detach()
@@ -58,6 +58,7 @@ def rows(model, images: Tensor, goal: Goal, result: Perturbed, seconds: float) -
         "backwards": result.backwards,
         "first_success": result.first_success,
     } | goal.measures(before, after)
+    columns = {name: values.double() if values.is_floating_point() else values for name, values in columns.items()}
     table = pd.DataFrame({name: values.detach().cpu().numpy() for name, values in columns.items()})
     return table.assign(seconds=seconds / max(1, len(images)))
 

@@ -11,10 +11,9 @@ from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 
 import pandas as pd
-from filelock import FileLock
 
 from flipbook import fingerprint, paths, universal, victims
-from flipbook.kept import kept
+from flipbook.kept import alone, kept
 from flipbook.papers.pools import clean_logits, first_images
 from flipbook.store import Store
 from flipbook.universal import Pool, Training
@@ -362,14 +361,12 @@ def _rated(shelf: Store, learnt, pool: Pool, omegas: Sequence[tuple[int, ...]], 
     """Rows of `universal.evaluate`, counted once for each vector and set: methods and notebooks share some."""
     vectors = learnt.compose_all(omegas, **how)
     keys = [fingerprint.digest(vector, omega) for vector, omega in zip(vectors, omegas, strict=True)]
-    lock = paths.store() / f"{shelf.name}.lock"
-    lock.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(lock):
+    with alone(paths.store() / f"{shelf.name}.lock"):
         done = shelf.rows().index
         missing = {key: omega for key, omega in zip(keys, omegas, strict=True) if key not in done}
         if missing:
             fresh = universal.evaluate(learnt, pool, missing.values(), most=most, **how).drop(columns="omega")
-            shelf.add(fresh.set_axis(list(missing), axis="index"), {})
+            shelf.add(fresh.set_axis(list(missing), axis="index"))
         rows = shelf.rows().loc[keys].reset_index(drop=True)
     rows.insert(0, "omega", list(omegas))
     return rows

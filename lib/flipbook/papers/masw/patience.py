@@ -49,7 +49,7 @@ def patience(scene: universals.Scene, k: int = 3, seeds: Sequence[int] = (0, 1),
             model, images.to(device), present.to(device), k, attack, seed=seed, **settings
         )
         lines = pd.DataFrame([_kept(scene, learnt, E) | {"seed": seed} for E in PATIENCES])
-        shelf.add(lines.set_axis([f"{seed}/{E}" for E in PATIENCES], axis="index"), {})
+        shelf.add(lines.set_axis([f"{seed}/{E}" for E in PATIENCES], axis="index"))
     known = shelf.rows()
     return known[known["seed"].isin(seeds)].sort_values(["seed", "E"]).reset_index(drop=True)
 
