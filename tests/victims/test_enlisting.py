@@ -79,3 +79,70 @@ def test_what_cannot_be_listed_leaves_no_trace(weights, change, message):
         victims.enlist(change.get("name", "voc2012-inception-v3"), file)
     assert "\n" not in str(refusal.value)
     assert not paper.folder().exists()
+
+
+@pytest.mark.parametrize("name", ["../../x", "/tmp/x", "a/b", "", ".hidden", "a\nb"])
+def test_a_name_that_leads_elsewhere_is_refused(weights, tmp_path, name):
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(ValueError, match="name of a victim is .* must be a plain name") as refusal:
+        victims.enlist(name, weights, dataset="voc2012", architecture="inception-v3")
+    assert "\n" not in str(refusal.value)
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_listed_file_that_lies_elsewhere_is_refused(weights):
+    victims.enlist("voc2012-inception-v3", weights)
+    path = paper.folder() / table.TABLE
+    path.write_text(path.read_text().replace("voc2012-inception-v3.safetensors", "../mine.safetensors"))
+    with pytest.raises(ValueError, match=r"file of 'voc2012-inception-v3' in victims.csv is '../mine.safetensors'"):
+        victims.load("voc2012-inception-v3")
+
+
+def test_a_table_with_a_byte_order_mark_is_read(weights):
+    victims.enlist("voc2012-inception-v3", weights)
+    path = paper.folder() / table.TABLE
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    assert set(paper.listed()) == {"voc2012-inception-v3"}
+    path.write_bytes("Größe".encode("latin-1"))
+    with pytest.raises(ValueError, match="is not UTF-8 text"):
+        paper.listed()
+
+
+GOOD, OTHER = {"sharpness": torch.ones(1) * 4}, {"sharpness": torch.ones(1) * 3}
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"module.sharpness": GOOD["sharpness"]},
+        {"model.sharpness": GOOD["sharpness"], "loss.weight": torch.ones(2)},
+        {"module._orig_mod.sharpness": GOOD["sharpness"]},
+        {"state_dict": GOOD, "epoch": 3},
+        {"state_dict": {"model.sharpness": GOOD["sharpness"]}, "optimizer": {"state": {}}},
+        {"model": GOOD, "optimizer": OTHER},
+        {"ema": GOOD, "model": OTHER},
+        {"ema": {"decay": 0.99, "module": {"module.sharpness": GOOD["sharpness"]}}, "state_dict": OTHER},
+        {"ema": {"decay": torch.ones(1)}, "model": GOOD},
+    ],
+)
+def test_checkpoints_and_prefixes(weights, content):
+    file = weights.with_suffix(".pt")
+    torch.save(content, file)
+    victims.enlist("voc2012-inception-v3", file)
+    assert victims.load("voc2012-inception-v3")[1].sharpness == 4
+
+
+def test_weights_of_another_network_are_refused_in_a_short_line(weights, monkeypatch):
+    monkeypatch.undo()
+    monkeypatch.setenv("DATA_ROOT", str(weights.parent / "data"))
+    torch.save({"state_dict": {f"layer{i}.weight": torch.ones(1) for i in range(300)}}, file := weights.with_suffix(".pt"))
+    with pytest.raises(ValueError, match=r"mine.pt does not fit resnet-50 with 20 outputs: 320 tensors missing "
+                       r"\(conv1.weight, bn1.weight, ...\); 300 tensors unknown") as refusal:
+        victims.enlist("voc2012-resnet-50", file)
+    assert len(str(refusal.value)) < 250
+
+
+def test_weights_of_an_unknown_kind_are_refused(weights):
+    other = weights.rename(weights.with_suffix(".onnx"))
+    with pytest.raises(ValueError, match=r"must be a file that ends in .safetensors, .pt, .pth"):
+        victims.enlist("voc2012-inception-v3", other)

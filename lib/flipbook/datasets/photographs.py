@@ -26,10 +26,12 @@ def voc2012(folder: Path, split: str) -> tuple[list[str], np.ndarray, list[Path]
     ValueError
         A list of labels, or an image, is missing.
     """
-    lists = sorted((folder / "ImageSets" / "Main").glob("*_trainval.txt"))
+    lists = [
+        path for path in sorted((folder / "ImageSets" / "Main").glob("*_trainval.txt")) if not path.name.startswith(".")
+    ]  # hidden ones are what macOS leaves beside a file
     if len(lists) != VOC_LABELS:
         raise ValueError(f"ImageSets/Main holds {len(lists)} files *_trainval.txt, must be {VOC_LABELS}, one a label")
-    rows = [dict(line.split() for line in file.read_text(encoding="utf-8").splitlines() if line) for file in lists]
+    rows = [_marks(file) for file in lists]
     ids = sorted(rows[0])
     short = next((file.name for file, row in zip(lists, rows, strict=True) if sorted(row) != ids), None)
     if short:
@@ -39,6 +41,15 @@ def voc2012(folder: Path, split: str) -> tuple[list[str], np.ndarray, list[Path]
     keep = np.flatnonzero((part == split) & targets.any(axis=1))
     files = _present(folder / "JPEGImages", [f"{ids[row]}.jpg" for row in keep])
     return [file.name.removesuffix("_trainval.txt") for file in lists], targets[keep], files
+
+
+def _marks(file: Path) -> dict[str, str]:
+    """Mark of every image in a list: -1 absent, 0 only difficult objects, 1 present. Blank lines do not count."""
+    lines = [line.split() for line in file.read_text(encoding="utf-8-sig").splitlines()]
+    for number, words in enumerate(lines, start=1):
+        if words and (len(words) != 2 or words[1] not in ("-1", "0", "1")):
+            raise ValueError(f"{file.name}, line {number}, is {' '.join(words)!r}, must be an image and -1, 0 or 1")
+    return dict(words for words in lines if words)
 
 
 def _part(name: str) -> str:
@@ -59,20 +70,47 @@ def coco2014(folder: Path, official: str) -> tuple[list[str], np.ndarray, list[P
     path = folder / "annotations" / f"instances_{official}2014.json"
     if not path.is_file():
         raise ValueError(f"annotations/{path.name} is missing")
-    with (
-        path.open("rb") as file,
-        tqdm.wrapattr(file, "read", path.stat().st_size, desc=f"reading {path.name}") as shown,
-    ):
-        content = json.load(shown)
+    content = _annotations(path)
     labels = {entry["id"]: entry["name"] for entry in sorted(content["categories"], key=lambda entry: entry["id"])}
     columns = {number: column for column, number in enumerate(labels)}
     images = {entry["id"]: entry["file_name"] for entry in content["images"]}
     numbers = sorted({entry["image_id"] for entry in content["annotations"]})
+    if not numbers:
+        raise ValueError(f"annotations/{path.name} has no annotation of any image")
+    for what, known, key in (("images", images, "image_id"), ("categories", columns, "category_id")):
+        strange = [entry[key] for entry in content["annotations"] if entry[key] not in known]
+        if strange:
+            raise ValueError(
+                f"{len(strange)} annotations in annotations/{path.name} are of {what} that it does not list, first "
+                f"{strange[0]!r}"
+            )
     rows = {number: row for row, number in enumerate(numbers)}
     targets = np.zeros((len(numbers), len(labels)), dtype=np.uint8)
     for entry in content["annotations"]:
         targets[rows[entry["image_id"]], columns[entry["category_id"]]] = 1
     return list(labels.values()), targets, _present(folder / f"{official}2014", [images[number] for number in numbers])
+
+
+def _annotations(path: Path) -> dict:
+    """Content of an annotation file, with a bar while it is read, refused where it is not one."""
+    with (
+        path.open("rb") as file,
+        tqdm.wrapattr(file, "read", path.stat().st_size, desc=f"reading {path.name}") as shown,
+    ):
+        text = shown.read()
+    try:
+        content = json.loads(text.decode("utf-8-sig"))
+    except ValueError as error:
+        raise ValueError(f"annotations/{path.name} is cut short or no JSON, {error}") from None
+    keys = {"categories": ("id", "name"), "images": ("id", "file_name"), "annotations": ("image_id", "category_id")}
+    for part, wanted in keys.items():
+        entries = content.get(part) if isinstance(content, dict) else None
+        if not isinstance(entries, list):
+            raise ValueError(f"annotations/{path.name} has no list {part!r}: it must be an instances file of MS-COCO")
+        for number, entry in enumerate(entries):
+            if not isinstance(entry, dict) or not all(key in entry for key in wanted):
+                raise ValueError(f"annotations/{path.name}: entry {number} of {part!r} lacks {' or '.join(wanted)}")
+    return content
 
 
 def _present(folder: Path, names: list[str]) -> list[Path]:

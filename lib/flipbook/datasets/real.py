@@ -1,5 +1,6 @@
 """Real data sets below $DATA_ROOT in their official layouts; CIFAR-10 also as JPEG."""
 
+import csv
 from functools import partial
 from pathlib import Path
 
@@ -118,7 +119,7 @@ def _cifar10(root: Path, split: str) -> tuple:
 
 def _cifar10_jpeg(root: Path, split: str) -> tuple:
     folder = root / FOLDERS["cifar10-jpeg"] / ("test" if split == "test" else "train")
-    files = sorted(folder.glob("*.jpg"))
+    files = [file for file in sorted(folder.glob("*.jpg")) if not file.name.startswith(".")]  # macOS leaves "._" files
     strange = [file.name for i, file in enumerate(files) if file.stem.split("_", 1)[0] != f"{i:05d}"]
     if not files or strange:
         found = f"{strange[0]} is out of order" if strange else "no .jpg file is there"
@@ -139,23 +140,41 @@ def _jpeg(files: list[Path], index: int) -> np.ndarray:
 
 
 def _gtsrb(root: Path, split: str) -> tuple:
-    from torchvision.datasets import GTSRB
-
     folder = root / FOLDERS["gtsrb"] / ("Final_Test/Images" if split == "test" else "Training")
     if not folder.is_dir():
         raise ValueError(f"folder {folder} is missing")
-    samples = GTSRB(root, split="test" if split == "test" else "train")._samples
-    files = [Path(file) for file, _ in samples]
+    files, classes = _signs_tested(root, folder) if split == "test" else _signs_to_train_on(folder)
     absent = [file.name for file in files if not file.is_file()]
     if absent:
         raise ValueError(f"{len(absent)} of {len(files)} images are missing, first {absent[0]}")
-    if split == "test":
-        classes = np.array([number for _, number in samples])
-    else:  # torchvision numbers the folders that it finds, which is wrong when one is absent
-        classes = np.array([int(file.parent.name) for file in files])
     tracks = np.array([f"{file.parent.name}/{file.name.split('_')[0]}" for file in files])  # class/track_frame.ppm
     rows = rows_of("gtsrb", split, tracks, classes)
     return labels.catalogue()["gtsrb"], classes[rows], partial(_picture, "gtsrb", [files[row] for row in rows])
+
+
+def _signs_tested(root: Path, folder: Path) -> tuple[list[Path], np.ndarray]:
+    """Files and classes that GT-final_test.csv lists."""
+    path = root / "gtsrb" / "GT-final_test.csv"
+    if not path.is_file():
+        raise ValueError(f"{path.name} is missing")
+    with path.open(newline="", encoding="utf-8-sig") as file:
+        rows = [row for row in csv.DictReader(file, delimiter=";", skipinitialspace=True) if row.get("Filename")]
+    wrong = next((row for row in rows if not str(row.get("ClassId") or "").strip().isdecimal()), None)
+    if not rows or wrong:
+        found = f"the class of {wrong['Filename']} is {wrong.get('ClassId')!r}" if wrong else "it lists no image"
+        raise ValueError(f"{path.name}: {found}, it must have the columns Filename and ClassId, a number, between ;")
+    return [folder / row["Filename"] for row in rows], np.array([int(row["ClassId"]) for row in rows])
+
+
+def _signs_to_train_on(folder: Path) -> tuple[list[Path], np.ndarray]:
+    """Files and classes from the folders that are named after classes; hidden files are not the data set's."""
+    places = sorted(place for place in folder.iterdir() if place.is_dir() and place.name.isdecimal())
+    files = {place: [f for f in sorted(place.glob("*.ppm")) if not f.name.startswith(".")] for place in places}
+    empty = next((place.name for place in places if not files[place]), None)
+    if empty or not places:
+        raise ValueError(f"Training/{empty} holds no .ppm file" if empty else "Training has no folder of a class")
+    listed = [file for place in places for file in files[place]]
+    return listed, np.array([int(file.parent.name) for file in listed])
 
 
 def _voc2012(name: str, root: Path, split: str) -> tuple:

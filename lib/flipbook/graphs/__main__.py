@@ -17,9 +17,9 @@ BUILDERS = {
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Build a graph and write it to data/graphs; return the exit status."""
+    """Build a graph and write it to lib/flipbook/graphs; return the exit status."""
     parser = argparse.ArgumentParser(
-        prog="python -m flipbook.graphs", description="Build a graph of data/graphs again from its source."
+        prog="python -m flipbook.graphs", description="Build a shipped graph again from its source."
     )
     parser.add_argument("name", choices=list(BUILDERS))
     parser.add_argument("folder", type=Path, help="WordNet 3.0's database files, or Open Images' two official files")

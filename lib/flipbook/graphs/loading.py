@@ -50,7 +50,7 @@ def load(name: str) -> KnowledgeGraph:
 
 
 def shipped(name: str) -> dict:
-    """Content of data/graphs/<name>.json: source, number of annotated labels, parents, for VOC also synsets."""
+    """Content of <name>.json beside this file: source, number of annotated labels, parents, for VOC also synsets."""
     return json.loads((paths.GRAPHS / f"{name}.json").read_text(encoding="utf-8"))
 
 

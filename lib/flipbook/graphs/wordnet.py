@@ -1,6 +1,6 @@
 """Graphs from WordNet's hypernyms, reduced to what tells labels apart (GMLA supplement, section 5).
 
-Only the builder needs nltk and WordNet; the graphs that it made are shipped in data/graphs.
+Only the builder needs nltk and WordNet; the graphs that it made are shipped in lib/flipbook/graphs.
 """
 
 import warnings

@@ -8,6 +8,7 @@ from tqdm.auto import tqdm
 
 from flipbook import datasets
 from flipbook.datasets import ImageSet
+from flipbook.paths import plain_name
 
 from . import catalogue, paper, table
 from .blocks import parameter_count
@@ -15,6 +16,7 @@ from .loading import usable
 from .quality import predict, quality
 
 BATCH = 64
+SUFFIXES = (".safetensors", ".pt", ".pth")
 
 
 def enlist(
@@ -28,7 +30,8 @@ def enlist(
         One of `paper.EXPECTED`, which the paper profile asks for, or another that no victim of ours has. A listed one
         is replaced.
     weights : path
-        State of torchvision's network with one logit for each label: .safetensors, or .pt / .pth of tensors only.
+        State of torchvision's network with one logit for each label: .safetensors, or .pt / .pth of tensors only. It
+        may lie inside a checkpoint, and its names may begin with "module." or "model.", see `paper.state_in`.
     dataset, architecture : str
         Names for `datasets.load` and of `paper.ARCHITECTURES`; not needed for the expected ones.
     device : str or device
@@ -45,6 +48,7 @@ def enlist(
     OSError
         For weights or test images that are missing or damaged. Nothing is listed then.
     """
+    plain_name("name of a victim", name)
     if name in catalogue.names():
         raise ValueError(f"victim {name!r} is one of ours: choose another name")
     known_dataset, known_architecture = paper.EXPECTED.get(name, ("", ""))
@@ -55,6 +59,8 @@ def enlist(
             f"notebooks ask for ({', '.join(paper.EXPECTED)})"
         )
     weights, device = Path(weights), usable(device)
+    if weights.suffix not in SUFFIXES:
+        raise ValueError(f"weights are {weights.name!r}, they must be a file that ends in {', '.join(SUFFIXES)}")
     content, data = weights.read_bytes(), datasets.load(dataset, "test")
     net = paper.fitted(architecture, len(data.labels), weights.name, content).requires_grad_(False).to(device)
     victim = table.Victim(

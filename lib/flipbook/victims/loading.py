@@ -32,6 +32,11 @@ def describe(name: str, folder: Path | None = None) -> table.Victim:
     if name not in catalogue.names():
         raise KeyError(catalogue.unknown(name, names()))
     rows = table.read(folder)
+    if name not in rows and folder is None and not table.path().is_file() and not paths.NOTEBOOKS.is_dir():
+        raise FileNotFoundError(
+            f"the weights of victim {name!r} are no part of the installed package: clone the repository and set "
+            f"FLIPBOOK_DATA to its folder data (they are looked for in {paths.VICTIMS})"
+        )
     if name not in rows:
         raise FileNotFoundError(
             f"victim {name!r} has not been trained yet (no row in {(folder or paths.VICTIMS) / table.TABLE}): "

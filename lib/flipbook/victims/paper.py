@@ -4,7 +4,7 @@ torchvision takes seconds to import, so it is imported where a network is built.
 """
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from pickle import UnpicklingError
 
@@ -22,10 +22,16 @@ from .codes import hadamard
 IMAGENET = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
 
 
+# Where training programs put a state, averaged ones first, and what wrappers put before its names.
+AVERAGED = ("ema", "model_ema", "state_dict_ema", "ema_state_dict", "module_ema")
+WRAPPINGS = (*AVERAGED, "state_dict", "model_state_dict", "model", "module", "net", "weights")
+PREFIXES = ("module.", "model.", "net.", "_orig_mod.", "backbone.")
+
+
 class Vgg16Ensemble(nn.Module):
     """ECOC ensemble of VGG16: blocks 1 and 2 shared, then blocks 3 to 5 and three dense layers for each bit.
 
-    Images (N, 3, H, W) -> n logits, one per bit. Source: JMA, section VI-A, counted as in the released code (card T19).
+    Images (N, 3, H, W) -> n logits, one per bit. Source: JMA, section VI-A, counted as in the released code.
     """
 
     def __init__(self, outputs: int, dense: int = 4096):
@@ -135,10 +141,67 @@ def fitted(architecture: str, outputs: int, file: str, content: bytes) -> nn.Mod
             state = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
     except (SafetensorError, UnpicklingError, RuntimeError, EOFError) as error:
         raise ValueError(f"{file} holds no tensors that can be read safely ({str(error).splitlines()[0]})") from None
-    try:
-        # Inception-v3 is trained with a second head, which is no part of the victim.
-        net[1].load_state_dict({key: value for key, value in state.items() if not key.startswith("AuxLogits.")})
-    except (RuntimeError, TypeError, AttributeError) as error:
-        first = str(error).splitlines()[1].strip() if "\n" in str(error) else str(error)
-        raise ValueError(f"{file} does not fit {architecture} with {outputs} outputs: {first}") from None
+    wanted = net[1].state_dict()
+    # Inception-v3 is trained with a second head, which is no part of the victim.
+    found = {key: value for key, value in state_in(state, wanted).items() if not key.startswith("AuxLogits.")}
+    if wrong := _misfit(found, wanted):
+        raise ValueError(f"{file} does not fit {architecture} with {outputs} outputs: {wrong}")
+    net[1].load_state_dict(found)
     return net
+
+
+def state_in(content, wanted: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Return the state that a file holds, out of a training checkpoint and without what wrappers put before its names.
+
+    Parameters
+    ----------
+    content
+        What the file held: a state, or a dictionary with the state under one of WRAPPINGS, however deep. Of several the
+        one that shares most names with `wanted` is taken; of equals the first in WRAPPINGS, where averaged weights,
+        which are those that training programs report, come first.
+    wanted : dict of str to Tensor
+        State of the network that it is for.
+    """
+    states = [_unprefixed(state, wanted) for state in _states(content)]
+    return max(states, key=lambda state: len(state.keys() & wanted.keys()), default={})  # the first of equals
+
+
+def _states(content) -> Iterator[dict[str, Tensor]]:
+    if not isinstance(content, Mapping):
+        return
+    for name in WRAPPINGS:
+        if name in content:
+            yield from _states(content[name])
+    tensors = {key: value for key, value in content.items() if isinstance(key, str) and isinstance(value, Tensor)}
+    if tensors:
+        yield tensors
+
+
+def _unprefixed(state: dict[str, Tensor], wanted: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Take the prefixes of wrappers off as long as all names that have any of them gain by it."""
+    while not state.keys() & wanted.keys():
+        prefix = next((prefix for prefix in PREFIXES if any(key.startswith(prefix) for key in state)), None)
+        if prefix is None:
+            break
+        state = {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}
+    return state
+
+
+def _misfit(found: dict[str, Tensor], wanted: dict[str, Tensor]) -> str:
+    """Say in one line what of a state is missing, too much or of another shape; '' when it fits."""
+    shapes = [
+        f"{key} {tuple(found[key].shape)}, must be {tuple(value.shape)}"
+        for key, value in wanted.items()
+        if key in found and found[key].shape != value.shape
+    ]
+    parts = {
+        "missing": [key for key in wanted if key not in found],
+        "unknown": [key for key in found if key not in wanted],
+        "of another shape": shapes,
+    }
+    said = [
+        f"{len(names)} tensors {what} ({', '.join(names[:2])}{', ...' if len(names) > 2 else ''})"
+        for what, names in parts.items()
+        if names
+    ]
+    return "; ".join(said)

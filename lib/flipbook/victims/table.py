@@ -10,6 +10,7 @@ from filelock import FileLock
 
 from flipbook import paths
 from flipbook.files import write_whole
+from flipbook.paths import plain_name
 
 TABLE, HISTORY = "victims.csv", "history"
 
@@ -44,14 +45,21 @@ COLUMNS = [field.name for field in fields(Victim)]
 
 def read(folder: Path | None = None) -> dict[str, Victim]:
     """All rows by name; no table means no victims."""
-    path = (folder or paths.VICTIMS) / TABLE
-    if not path.exists():
+    place = path(folder)
+    if not place.exists():
         return {}
-    with path.open(newline="", encoding="utf-8") as file:
-        rows = csv.DictReader(file)
-        if rows.fieldnames != COLUMNS:
-            raise ValueError(f"{path} has the columns {rows.fieldnames}, they must be {COLUMNS}: restore it from git")
-        return {row["name"]: _victim(row, path) for row in rows}
+    try:
+        rows = csv.DictReader(io.StringIO(place.read_text(encoding="utf-8-sig")))  # editors add a byte order mark
+    except UnicodeDecodeError:
+        raise ValueError(f"{place} is not UTF-8 text: save it as UTF-8, or restore it from git") from None
+    if rows.fieldnames != COLUMNS:
+        raise ValueError(f"{place} has the columns {rows.fieldnames}, they must be {COLUMNS}: restore it from git")
+    return {row["name"]: _victim(row, place) for row in rows}
+
+
+def path(folder: Path | None = None) -> Path:
+    """Where the table of a folder is, by default that of data/victims."""
+    return (folder or paths.VICTIMS) / TABLE
 
 
 def _victim(row: dict[str, str], path: Path) -> Victim:
@@ -63,6 +71,8 @@ def _victim(row: dict[str, str], path: Path) -> Victim:
 
 def record(victim: Victim, weights: bytes, history: str | None, folder: Path) -> None:
     """Write weights, training history (None: there is none) and table row, all or none, one writer at a time."""
+    plain_name("name of a victim", victim.name)
+    plain_name(f"file of {victim.name!r}", victim.file)
     paths.BUILD.mkdir(parents=True, exist_ok=True)
     with FileLock(paths.BUILD / f"{TABLE}.lock"):
         rows = read(folder) | {victim.name: victim}
@@ -83,7 +93,7 @@ MEND = "restore the file from git, or make it again with ./run_all.sh victims --
 
 def checked(victim: Victim, folder: Path, mend: str = MEND) -> bytes:
     """Return the bytes of a victim's weight file, if its row names them; `mend` ends the error's line."""
-    path = folder / victim.file
+    path = folder / plain_name(f"file of {victim.name!r} in {TABLE}", victim.file)
     if not path.is_file():
         raise FileNotFoundError(f"the weights of {victim.name!r}, {path}, are missing: {mend}")
     content = path.read_bytes()
