@@ -31,7 +31,7 @@ except FileNotFoundError as error:
 else:
     raise AssertionError("weights came from somewhere")
 torch.manual_seed(0)
-model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(images[0].numel(), len(graph.labels)))
+model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(images[0].numel(), len(graph.labels))).eval()
 predicted = model(images) > 0
 gmla(model, images, HideLabels(semantics.h(graph, predicted, hidden)), bound=0.05, max_iterations=2)
 """
@@ -76,7 +76,9 @@ def test_a_wheel_works_away_from_the_checkout(clone, tmp_path):
         [sys.executable, "-c", SCRIPT], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
     )
     assert said.returncode == 0, said.stderr
-    assert said.stdout.startswith("the weights of victim 'pictograms20-asl' are no part of the installed package: clone")
+    assert said.stdout.startswith(
+        "the weights of victim 'pictograms20-asl' are no part of the installed package: clone"
+    )
     assert said.stdout.count("\n") == 1
     weights = kept | {"PYTHONPATH": str(site), "HOME": str(home), "FLIPBOOK_DATA": str(paths.ROOT / "data")}
     loads = "from flipbook import victims; print(type(victims.load('pictograms20-asl')).__name__)"

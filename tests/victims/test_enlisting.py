@@ -84,7 +84,7 @@ def test_what_cannot_be_listed_leaves_no_trace(weights, change, message):
 @pytest.mark.parametrize("name", ["../../x", "/tmp/x", "a/b", "", ".hidden", "a\nb"])
 def test_a_name_that_leads_elsewhere_is_refused(weights, tmp_path, name):
     before = sorted(tmp_path.rglob("*"))
-    with pytest.raises(ValueError, match="name of a victim is .* must be a plain name") as refusal:
+    with pytest.raises(ValueError, match=r"name of a victim is .* must be a plain name") as refusal:
         victims.enlist(name, weights, dataset="voc2012", architecture="inception-v3")
     assert "\n" not in str(refusal.value)
     assert sorted(tmp_path.rglob("*")) == before
@@ -135,9 +135,14 @@ def test_checkpoints_and_prefixes(weights, content):
 def test_weights_of_another_network_are_refused_in_a_short_line(weights, monkeypatch):
     monkeypatch.undo()
     monkeypatch.setenv("DATA_ROOT", str(weights.parent / "data"))
-    torch.save({"state_dict": {f"layer{i}.weight": torch.ones(1) for i in range(300)}}, file := weights.with_suffix(".pt"))
-    with pytest.raises(ValueError, match=r"mine.pt does not fit resnet-50 with 20 outputs: 320 tensors missing "
-                       r"\(conv1.weight, bn1.weight, ...\); 300 tensors unknown") as refusal:
+    torch.save(
+        {"state_dict": {f"layer{i}.weight": torch.ones(1) for i in range(300)}}, file := weights.with_suffix(".pt")
+    )
+    with pytest.raises(
+        ValueError,
+        match=r"mine.pt does not fit resnet-50 with 20 outputs: 320 tensors missing "
+        r"\(conv1.weight, bn1.weight, ...\); 300 tensors unknown",
+    ) as refusal:
         victims.enlist("voc2012-resnet-50", file)
     assert len(str(refusal.value)) < 250
 
