@@ -20,4 +20,5 @@ def project(tmp_path, monkeypatch):
     monkeypatch.setattr(paths, "NOTEBOOKS", tmp_path / "notebooks")
     monkeypatch.setenv("FLIPBOOK_FIGURES", str(tmp_path / "figures"))
     monkeypatch.delenv("FLIPBOOK_VARIANT", raising=False)
+    monkeypatch.setenv("FLIPBOOK_JOB", "as the runner would")
     return tmp_path / "figures"

@@ -7,9 +7,17 @@ import matplotlib.pyplot as plt
 import pandas as pd
 import pytest
 
-from flipbook.report import Claims, index, save
+from flipbook.report import Claims, index
+from flipbook.report import save as save_only
+from flipbook.runner import published
 
 COMMON = {"data": "toy <set>", "victim": "affine & co", "functions": ["flipbook.metrics.mse", "elsewhere.f"]}
+
+
+def save(artefact_id, **content):
+    """Save as in a job, which then records what was made."""
+    saved = save_only(artefact_id, **content)
+    published.write(saved.files[-1].with_suffix(""), saved.files)
 
 
 class Page(HTMLParser):
@@ -93,7 +101,9 @@ def test_made_artefacts_show_table_picture_claims_and_facts(project, claims):
 
 def test_links_lead_to_files_and_nowhere_else(project, claims):
     save("jma/table-06", profile="laptop", table=pd.DataFrame({"asr": [1.0]}), claims=claims, **COMMON)
-    (project / "laptop" / "jma" / "table-06.ipynb").write_text("{}")
+    base = project / "laptop" / "jma" / "table-06"
+    base.with_suffix(".ipynb").write_text("{}")
+    published.write(base, [base.with_name(name) for name in published.read(base)] + [base.with_suffix(".ipynb")])
     path = index.build()
     page = page_of(path)
     files = [link for link in page.links if not link.startswith("#")]
@@ -120,6 +130,28 @@ def test_the_page_depends_on_the_artefacts_alone_and_a_damaged_card_counts_as_no
     first = index.build().read_bytes()
     card = project / "laptop" / "jma" / "table-06.json"
     card.write_text(json.dumps(json.loads(card.read_text()) | {"made": "2001-01-01"}))
+    published.write(card.with_suffix(""), [card.with_name(name) for name in published.read(card.with_suffix(""))])
     assert index.build().read_bytes() == first
     card.write_text('{"artefact": ')
     assert "0 of 3" in " ".join(page_of(index.build()).words)
+
+
+@pytest.mark.parametrize("ending", [".html", ".json", ".csv", ".png", ".svg", ".sha256", ".ipynb"])
+@pytest.mark.parametrize("how", ["edit", "remove", "replace"])
+def test_numbers_that_no_run_made_are_not_taken_over(project, claims, ending, how):
+    figure, axis = plt.subplots(figsize=(1, 1))
+    axis.plot([0, 1])
+    save("jma/table-06", profile="laptop", table=pd.DataFrame({"asr": [0.77]}), figure=figure, claims=claims, **COMMON)
+    assert "0.77" in " ".join(page_of(index.build()).words)
+    path = project / "laptop" / "jma" / f"table-06{ending}"
+    if how == "edit" or not path.exists():
+        path.write_bytes((path.read_bytes() if path.exists() else b"") + b" ")
+    elif how == "remove":
+        path.unlink()
+    else:
+        save_only("jma/table-06", profile="laptop", table=pd.DataFrame({"asr": [0.55]}), claims=claims, **COMMON)
+    words = " ".join(page_of(index.build()).words)
+    assert "0.77" not in words
+    assert "0.55" not in words
+    assert "0 of 3" in words
+    assert "./run_all.sh jma/table-06" in words

@@ -33,7 +33,7 @@ def test_all_files_and_the_card_are_written(project):
     card = json.loads((folder / "table-06.json").read_text(encoding="utf-8"))
     assert card == saved.card
     assert card["title"] == "Table VI: Targets <from> the training set"
-    assert card["functions"] == ["flipbook.goals.LabelVector", "flipbook.metrics.mse"]
+    assert card["functions"] == ["flipbook.goals.labels.LabelVector", "flipbook.metrics.mse"]
     assert card["notebook"] == "notebooks/jma/flip-labels.ipynb"
     assert card["claims"] == [{"text": "it works", "place": "Table VI", "ours": "1.00", "holds": True, "reason": ""}]
     assert sorted(card["files"]) == ["table-06.csv", "table-06.html", "table-06.png", "table-06.svg"]
@@ -104,3 +104,23 @@ def test_it_shows_table_figure_and_claims(project, monkeypatch):
         "jma/table-06", table=pd.DataFrame({"asr": [1.0]}), figure=drawn(), claims=claimed(), **COMMON
     )._ipython_display_()
     assert shown == ["HTML", "Image", "HTML"]
+
+
+def test_a_notebook_run_by_hand_writes_elsewhere_and_says_so(project, monkeypatch, capsys):
+    save("jma/table-06", table=pd.DataFrame({"asr": [1.0]}), figure=drawn(), **COMMON)
+    assert capsys.readouterr().out == ""
+    before = {path: path.read_bytes() for path in project.rglob("*") if path.is_file()}
+    monkeypatch.delenv("FLIPBOOK_JOB")
+    saved = save("jma/table-06", table=pd.DataFrame({"asr": [0.5]}), **COMMON)
+    assert {path: path.read_bytes() for path in before} == before
+    assert saved.files[0].parent == project / "by-hand" / "laptop" / "jma"
+    (line,) = capsys.readouterr().out.splitlines()
+    assert "by-hand/laptop/jma/table-06" in line
+    assert line.endswith("./run_all.sh jma/table-06")
+
+
+@pytest.mark.parametrize("profile", ["../..", "a/b", "", ".."])
+def test_a_profile_that_leads_elsewhere_is_refused(project, profile):
+    with pytest.raises(ValueError, match=r"profile is .*, it must be a plain name"):
+        save("jma/table-06", table=pd.DataFrame({"asr": [0.5]}), **COMMON | {"profile": profile})
+    assert not project.exists()

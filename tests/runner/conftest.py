@@ -26,7 +26,7 @@ def made(first_run, tmp_path) -> Path:
 @pytest.fixture
 def as_if_made(here) -> Path:
     """Give the checkout of this process the files that a run leaves behind, without running anything."""
-    from flipbook.runner import artefacts, inputs
+    from flipbook.runner import artefacts, inputs, published, status
     from flipbook.runner.target import Target
 
     for row in artefacts.read().values():
@@ -39,7 +39,9 @@ def as_if_made(here) -> Path:
         if target.needs_card:
             target.figure(".csv").touch()
             target.figure(".json").write_text(json.dumps({"files": [target.figure(".csv").name], "claims": []}))
-        target.build(".made.json").write_text(json.dumps({"inputs": inputs.current(target)}))
+        digests = published.write(target.figure(""), status.files(target))
+        record = {"inputs": inputs.current(target), "published": digests}
+        target.build(".made.json").write_text(json.dumps(record))
     return here
 
 

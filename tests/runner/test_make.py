@@ -142,3 +142,25 @@ def test_victims_are_trained_again_before_what_attacks_them(tmp_path):
     assert (root / "data" / "victims" / "net.safetensors").read_text() == "trained"
     lines = fake_checkout.statuses(root)
     assert all("  made  " in lines[name] for name in ("victims", "jma/table-01"))
+
+
+def test_what_was_changed_by_hand_is_made_again(made):
+    path = made / "figures" / "laptop" / "jma" / "table-01.csv"
+    before = path.read_bytes()
+    path.write_text("step,images\n0.1,1\n")
+    assert "[figures/laptop/jma/table-01.csv changed since it was made]" in fake_checkout.statuses(made)["jma/table-01"]
+    said = fake_checkout.call(made, "jma/table-01", "jma/table-02")
+    assert "Artefacts: 1 made, 1 reused, 0 failed" in said.stdout
+    assert path.read_bytes() == before
+
+
+def test_a_notebook_that_another_program_runs_publishes_nothing(made):
+    before = {path: path.read_bytes() for path in (made / "figures").rglob("*") if path.is_file()}
+    source = nbformat.read(made / "notebooks" / "jma" / "tables.ipynb", as_version=4)
+    lines = "\n".join(cell.source for cell in source.cells if cell.cell_type == "code")
+    script = lines.replace("step = 0.5", "step = 0.1")
+    command = [fake_checkout.command()[0], "-c", script]
+    subprocess.run(command, cwd=made, env=fake_checkout.environment(made), check=True, stderr=subprocess.DEVNULL)
+    assert {path: path.read_bytes() for path in before} == before
+    assert "0.1," in (made / "figures" / "by-hand" / "laptop" / "jma" / "table-01.csv").read_text()
+    assert fake_checkout.statuses(made)["jma/table-01"].split()[3] == "made"

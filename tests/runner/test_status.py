@@ -2,10 +2,11 @@
 
 import json
 import os
+import shutil
 
 import pytest
 
-from flipbook.runner import artefacts, inputs, status
+from flipbook.runner import artefacts, inputs, published, status
 from flipbook.runner.target import Target
 
 
@@ -51,6 +52,10 @@ def _remove(name):
         (_remove("lib/flipbook/attacks/jma.py"), "lib/flipbook/attacks/jma.py is gone"),
         (_append("data/victims/net.safetensors"), "data/victims/net.safetensors changed"),
         (_append("data/reported/jma/table-01.csv"), "data/reported/jma/table-01.csv changed"),
+        (_append("figures/laptop/jma/table-01.csv"), "figures/laptop/jma/table-01.csv changed since it was made"),
+        (_append("figures/laptop/jma/table-01.json"), "figures/laptop/jma/table-01.json changed since it was made"),
+        (_append("figures/laptop/jma/table-01.ipynb"), "figures/laptop/jma/table-01.ipynb changed since it was made"),
+        (_append("figures/laptop/jma/table-01.svg"), "figures/laptop/jma/table-01.svg was not made by a run"),
         (_remove("figures/laptop/jma/table-01.csv"), "figures/laptop/jma/table-01.csv is missing"),
         (_remove("figures/laptop/jma/table-01.json"), "figures/laptop/jma/table-01.json is missing"),
         (_remove("figures/laptop/jma/table-01.ipynb"), "figures/laptop/jma/table-01.ipynb is missing"),
@@ -117,3 +122,18 @@ def test_a_damaged_notebook_is_named(as_if_made):
 def test_a_missing_notebook_is_named(as_if_made):
     (as_if_made / "notebooks" / "jma" / "tables.ipynb").unlink()
     assert _status("jma/table-01") == status.Status("not made", "notebooks/jma/tables.ipynb is missing")
+
+
+def test_a_record_edited_with_its_file_deceives_nobody(as_if_made):
+    target = Target(artefacts.read()["jma/table-01"], "laptop")
+    _append("figures/laptop/jma/table-01.csv")(as_if_made)
+    published.write(target.figure(""), status.files(target))
+    assert _status("jma/table-01").reason == "figures/laptop/jma/table-01.csv changed since it was made"
+
+
+def test_a_clone_tells_what_changed_without_the_folder_build(as_if_made):
+    shutil.rmtree(as_if_made / "build")
+    assert _status("jma/table-01") == status.Status("not made", "published by a run elsewhere")
+    _append("figures/laptop/jma/table-01.csv")(as_if_made)
+    changed = "figures/laptop/jma/table-01.csv changed since it was made"
+    assert _status("jma/table-01") == status.Status("not made", changed)

@@ -1,7 +1,7 @@
 """figures/index.html: every table and figure of all papers on one page that opens without a server.
 
 The page is made from the map (notebooks/artefacts.csv) and the cards that `save` writes, and holds nothing else, so
-that it changes only when an artefact does.
+that it changes only when an artefact does. A card counts while all files of its artefact are those that a run made.
 """
 
 import json
@@ -16,6 +16,7 @@ from flipbook.files import write_whole
 from flipbook.report.claims import Claim, claims_html
 from flipbook.report.papers import PAPERS
 from flipbook.report.saving import TABLE_END, TABLE_START
+from flipbook.runner import published
 from flipbook.runner.artefacts import GUIDE, Row
 from flipbook.runner.artefacts import read as read_map
 
@@ -66,13 +67,20 @@ def build(profile: str = "laptop") -> Path:
 
 
 def _card(folder: str, artefact_id: str) -> Card | None:
-    """Return the card, or None where there is none or it is damaged (then the artefact counts as not made)."""
+    """Return the card, or None where there is none that a run made (then the artefact counts as not made)."""
+    if _changed(folder, artefact_id):
+        return None
     path = paths.figures() / folder / f"{artefact_id}.json"
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
     return Card(folder, content) if isinstance(content, dict) and content.get("artefact") == artefact_id else None
+
+
+def _changed(folder: str, artefact_id: str) -> str:
+    base = paths.figures() / folder / artefact_id
+    return published.difference(base, published.read(base))
 
 
 def _variants(row: Row, profile: str) -> list[Card]:
@@ -106,10 +114,11 @@ def _section(paper: str, rows: list[Row], cards: dict[str, Card | None], profile
     shown = {row.id for row in rows if cards[row.id] or _variants(row, profile)}
     articles = "\n".join(_article(row, cards[row.id], profile) for row in rows if row.id in shown)
     chips = "".join(_chip(row, cards[row.id], row.id in shown) for row in rows)
+    waiting = _coming([row for row in rows if row.id not in shown], profile)
     return (
         f'<section id="{escape(paper)}"><h2>{escape(name)}</h2>'
         f'<p class="paper">{escape(title)}<br><small>{escape(authors)}</small></p>'
-        f'<p class="chips">{chips}</p>{articles}{_coming([row for row in rows if row.id not in shown])}</section>'
+        f'<p class="chips">{chips}</p>{articles}{waiting}</section>'
     )
 
 
@@ -128,20 +137,22 @@ def _chip(row: Row, card: Card | None, shown: bool) -> str:
     )
 
 
-def _coming(rows: list[Row]) -> str:
+def _coming(rows: list[Row], profile: str) -> str:
     """Return the artefacts that this profile has not made, with what is missing."""
     if not rows:
         return ""
     lines = "".join(
         f'<tr class="artefact" id="{escape(row.id)}"><td>{escape(row.artefact)}</td><td>{escape(row.title)}</td>'
-        f"<td>{escape(row.pending) or _how_to_make(row)}</td></tr>"
+        f"<td>{escape(row.pending) or _how_to_make(row, profile)}</td></tr>"
         for row in rows
     )
     return f'<div class="scroll"><p class="coming">Not made yet</p><table class="coming">{lines}</table></div>'
 
 
-def _how_to_make(row: Row) -> str:
-    return f"<code>./run_all.sh {escape(row.id)}</code>, about {row.minutes:g} min"
+def _how_to_make(row: Row, profile: str) -> str:
+    there = (paths.figures() / profile / f"{row.id}.json").is_file()
+    reason = f"{escape(_changed(profile, row.id))}: " if there else ""
+    return f"{reason}<code>./run_all.sh {escape(row.id)}</code>, about {row.minutes:g} min"
 
 
 def _article(row: Row, card: Card | None, profile: str) -> str:

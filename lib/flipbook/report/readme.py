@@ -9,7 +9,7 @@ from collections import Counter
 from flipbook import paths
 from flipbook.files import write_whole
 from flipbook.report.papers import PAPERS
-from flipbook.runner import artefacts
+from flipbook.runner import artefacts, published
 
 START, END = "<!-- map -->", "<!-- end of map -->"
 
@@ -40,9 +40,10 @@ def update() -> None:
 
 
 def _verdict(artefact_id: str) -> str:
-    path = paths.ROOT / "figures" / "laptop" / f"{artefact_id}.json"
-    if not path.is_file():
+    base = paths.ROOT / "figures" / "laptop" / artefact_id
+    if published.difference(base, published.read(base)):
         return "not made"
+    path = base.with_name(f"{base.name}.json")
     claims = Counter(claim["holds"] for claim in json.loads(path.read_text())["claims"])
     words = {True: "hold", False: "do not", None: "no verdict"}
     return ", ".join(f"{claims[holds]} {word}" for holds, word in words.items() if claims[holds])

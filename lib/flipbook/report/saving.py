@@ -20,6 +20,7 @@ from flipbook.report.claims import Claims, claims_html
 from flipbook.report.tables import Table, plain
 from flipbook.runner.artefacts import Row
 from flipbook.runner.artefacts import read as read_map
+from flipbook.runner.target import shown as shown_path
 
 DPI = 110
 LARGE = 500_000  # bytes; a page with seventy artefacts must still open at once
@@ -64,6 +65,9 @@ def save(
     seconds: float | None = None,
 ) -> Saved:
     """Write an artefact's files, all of them or none, and its card last.
+
+    They go to figures/<profile>/ when the runner makes the artefact, and to figures/by-hand/<profile>/ when the
+    notebook is run in any other way, which a line then says.
 
     Parameters
     ----------
@@ -126,6 +130,9 @@ def save(
     for suffix in SUFFIXES:
         if _named(base, suffix) not in contents:
             _named(base, suffix).unlink(missing_ok=True)  # left over from when the artefact had more files
+    if not paths.is_job():
+        where = shown_path(base)
+        print(f"Run by hand: saved as {where}.*; what is published is made by ./run_all.sh {artefact_id}")
     return Saved(card, [*contents, card_path], tuple(shown))
 
 

@@ -24,9 +24,9 @@ NOT_INPUTS = ("runner", "__main__.py", "__pycache__", "index.py", "index_templat
 def current(target: Target) -> dict:
     """Return what `target` would be made from now: notebook, profile, parameters, and the digest of every file."""
     files = {shown(target.row.path): notebook_digest(target.row.path)}
-    files |= {shown(path): _digest(path) for path in _library()}
+    files |= {shown(path): digest(path) for path in _library()}
     files |= weights()
-    files |= {shown(path): _digest(path) for path in _files(paths.REPORTED / target.row.paper)}
+    files |= {shown(path): digest(path) for path in _files(paths.REPORTED / target.row.paper)}
     return {
         "id": target.id,
         "notebook": target.row.notebook,
@@ -39,7 +39,7 @@ def current(target: Target) -> dict:
 
 def weights() -> dict[str, str]:
     """Return the digest of every file in data/victims/."""
-    return {shown(path): _digest(path) for path in _files(paths.VICTIMS)}
+    return {shown(path): digest(path) for path in _files(paths.VICTIMS)}
 
 
 def write(target: Target, inputs: dict) -> Path:
@@ -81,7 +81,8 @@ def _files(folder: Path) -> list[Path]:
     return sorted(path for path in folder.rglob("*") if path.is_file() and not path.name.startswith("."))
 
 
-def _digest(path: Path) -> str:
+def digest(path: Path) -> str:
+    """SHA-256 of a file's content, as 64 hexadecimal digits; read again only when its time or size changed."""
     status = path.stat()
     return _digest_of(path, status.st_mtime_ns, status.st_size)
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from flipbook import paths
 from flipbook.files import write_whole
-from flipbook.runner import artefacts, gpu, inputs, kernel, lock, parameters, publish, status
+from flipbook.runner import artefacts, gpu, inputs, kernel, lock, parameters, publish, published, status
 from flipbook.runner.target import Target, shown
 
 START_TIMEOUT = 180  # seconds for a kernel to answer, on a busy machine
@@ -41,6 +41,7 @@ def _make(target: Target, made_from: dict, asked: argparse.Namespace) -> int:
         claims = _claims(target, started)
         digest = made_from["files"][shown(target.row.path)]
         written = publish.publish(target, _goes_back(target, asked), digest)
+        digests = published.write(target.figure(""), status.files(target))
     except Exception as error:  # whatever a notebook raises is this job's news, in one line
         _say(target, state="failed", seconds=time.time() - started, error=one_line(error))
         print(f"{target.id}: {one_line(error)}", file=sys.stderr)
@@ -53,6 +54,7 @@ def _make(target: Target, made_from: dict, asked: argparse.Namespace) -> int:
         "finished": time.strftime("%Y-%m-%d %H:%M:%S"),
         "claims": claims,
         "bytes": {shown(path): path.stat().st_size for path in written},
+        "published": digests,
         "inputs": made_from,
     }
     write_whole({target.build(".made.json"): json.dumps(record, indent=1)})
@@ -67,6 +69,7 @@ def _execute(target: Target, asked: argparse.Namespace) -> None:
     device = gpu.resolved(asked.device) if target.row.gpu else "cpu"
     values = parameters.chosen(target, device, asked.retrain)
     os.environ |= kernel.environment(asked.threads) | ({"FLIPBOOK_VARIANT": target.variant} if target.tweaks else {})
+    os.environ[paths.JOB] = target.id  # its notebook, and no other, may write to what is published
     slot = gpu.claim(paths.BUILD) if device != "cpu" else None
     for attempt in (1, 2):
         try:

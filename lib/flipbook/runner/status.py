@@ -4,7 +4,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from flipbook.runner import inputs
+from flipbook.runner import inputs, published
 from flipbook.runner.refusal import Refusal
 from flipbook.runner.target import Target, shown
 
@@ -27,11 +27,9 @@ def status(target: Target) -> Status:
         return Status(NOT_MADE, f"{shown(target.row.path)} is missing")
     made = read_json(target.build(".made.json"))
     if made is None:
-        state = read_json(target.build(".state.json")) or {}
-        return Status(NOT_MADE, f"last run failed: {state['error']}" if "error" in state else "")
-    lost = [path for path in _files(target) if not path.is_file()]
-    if lost:
-        return Status(STALE, f"{shown(lost[0])} is missing")
+        return Status(NOT_MADE, _so_far(target))
+    if changed := published.difference(target.figure(""), made.get("published")):
+        return Status(STALE, changed)
     try:
         reason = inputs.difference(made["inputs"], inputs.current(target))
     except Refusal as damaged:
@@ -52,9 +50,20 @@ def read_json(path: Path) -> dict | None:
         return None
 
 
-def _files(target: Target) -> list[Path]:
+def files(target: Target) -> list[Path]:
     """Files of figures/ that a made artefact has: its page, its card, and what the card lists."""
     card_path = target.figure(".json")
     listed = (card(target) or {}).get("files", [])
-    cards = [card_path] if target.needs_card else []
+    cards = [card_path] if target.needs_card or card_path.is_file() else []
     return [target.figure(".ipynb"), *cards, *(card_path.parent / name for name in listed)]
+
+
+def _so_far(target: Target) -> str:
+    """What there is of an artefact that no run of this folder made: a failure, or files that came with the clone."""
+    state = read_json(target.build(".state.json")) or {}
+    if "error" in state:
+        return f"last run failed: {state['error']}"
+    recorded = published.read(target.figure(""))
+    if recorded is None:
+        return ""
+    return published.difference(target.figure(""), recorded) or "published by a run elsewhere"
