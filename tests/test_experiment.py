@@ -3,6 +3,7 @@ import subprocess
 import sys
 import textwrap
 import warnings
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
@@ -12,7 +13,7 @@ from pandas.testing import assert_frame_equal
 
 from flipbook import experiment, metrics
 from flipbook.experiment import Trial
-from flipbook.goals import ClassTarget, LabelVector
+from flipbook.goals import ClassTarget, Goal, LabelVector
 from flipbook.perturbed import Perturbed
 from tests.toy_attack import CALLS, Affine, nudge, traced
 
@@ -329,3 +330,24 @@ def test_an_object_may_be_the_attack(task):
     assert attack.calls == 1
     attack.step = 0.2
     assert (quiet(attack, *task)["mse"] > first["mse"]).all()
+
+
+@dataclass(frozen=True, eq=False)
+class FirstLabel(Goal):
+    """A reader's own goal: the first label present."""
+
+    wanted: torch.Tensor
+
+    def margins(self, logits):
+        return logits[:, :1] + 0 * self.wanted[:, None]
+
+
+def test_a_readers_goal_counts_with_its_code(task, monkeypatch):
+    model, images, _ = task
+    goal = FirstLabel(torch.zeros(10))
+    rows = quiet(nudge, model, images, goal)
+    quiet(nudge, model, images, goal)
+    monkeypatch.setattr(FirstLabel, "margins", lambda self, logits: -logits[:, :1])
+    assert quiet(nudge, model, images, goal)["reached"].tolist() == (~rows["reached"]).tolist()
+    quiet(nudge, model, images, goal & goal)
+    assert CALLS == [10, 10, 10]

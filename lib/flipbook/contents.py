@@ -12,8 +12,11 @@ import importlib
 import importlib.util
 import io
 import json
+import pickletools
+import re
 import sys
 import types
+import warnings
 import weakref
 import zipfile
 from collections import deque
@@ -314,6 +317,7 @@ class Contents:
         }
 
 
+_COUNTER = rb"[./]?___torch_mangle_\d+"
 _INTERNALS = frozenset(vars(nn.Module())) - {"training"}
 
 
@@ -379,9 +383,19 @@ def _of_tensor(value) -> str:
 
 
 def _of_script(model: torch.jit.ScriptModule) -> list:
-    """Digests of a scripted model's archive without what only helps to debug it."""
+    """Contents of a scripted model's archive, without what only helps to debug it and without counters in names."""
     buffer = io.BytesIO()
-    torch.jit.save(model, buffer)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # that there are newer ways to export a model
+        torch.jit.save(model, buffer)
+    found = []
     with zipfile.ZipFile(buffer) as archive:
-        names = sorted(name for name in archive.namelist() if not name.endswith(".debug_pkl"))
-        return [[name.partition("/")[2], hashlib.sha256(archive.read(name)).hexdigest()] for name in names]
+        for path in archive.namelist():
+            name, content = path.partition("/")[2], archive.read(path)
+            if name.endswith((".debug_pkl", "serialization_id")) or name.startswith("traced_inputs"):
+                continue
+            if name.endswith(".pkl"):
+                content = "\n".join(f"{op.name} {argument}" for op, argument, _ in pickletools.genops(content)).encode()
+            content = re.sub(_COUNTER, b"", content)
+            found.append([re.sub(_COUNTER, b"", name.encode()).decode(), hashlib.sha256(content).hexdigest()])
+    return sorted(found)

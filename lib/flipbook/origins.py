@@ -53,7 +53,9 @@ def _version(top: str) -> str:
 def _origin(module: str, file: str | None) -> str:
     if is_ours(module):
         return OURS
-    if module.partition(".")[0] in sys.stdlib_module_names and module != "__main__":
+    if module == "__main__":
+        return READERS  # whichever program runs the cells
+    if module.partition(".")[0] in sys.stdlib_module_names:
         return INSTALLED
     if file is not None:
         return INSTALLED if any(Path(file).is_relative_to(folder) for folder in _folders()) else READERS
