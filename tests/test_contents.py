@@ -15,7 +15,7 @@ from flipbook import fingerprint
 from flipbook.attacks.jma import jma
 
 CELL = """
-import functools
+import functools, re
 from dataclasses import dataclass, field
 import torch
 from torch import nn
@@ -62,6 +62,15 @@ class Options:
 
 SETTINGS, OPTIONS = Settings(), Options()
 
+class Makers:
+    pattern = re.compile("a+")
+    @classmethod
+    def one(cls):
+        return cls.two(1)
+    @staticmethod
+    def two(x):
+        return x + 1
+
 def made(number):
     def inner(model, images, goal):
         return number
@@ -82,7 +91,7 @@ def attack(model, images, goal, step=1, *, seen=[], order="up"):
     COUNT["calls"] += 1
     seen.append(1)
     parts = [helper(x) for x in images]
-    return LABELS, TABLE, SETTINGS.half, OPTIONS.twice(), cached(step), F.relu(images)
+    return LABELS, TABLE, SETTINGS.half, OPTIONS.twice(), cached(step), F.relu(images), Makers.one()
 
 @torch.no_grad()
 def without_gradient(model, images, goal):
@@ -146,6 +155,9 @@ def changed(name, before, after):
         ("2 * self.rate", "3 * self.rate"),
         ('["a"]', '["b"]'),
         ("return 2 * x", "return 3 * x"),
+        ("cls.two(1)", "cls.two(2)"),
+        ("return x + 1", "return x + 2"),
+        ('"a+"', '"a*"'),
         ("step=1", "step=2"),
         ('order="up"', 'order="down"'),
         ("F.relu(images)", "F.gelu(images)"),

@@ -6,6 +6,7 @@ count with the code of their modules, installed ones with name and version.
 """
 
 import contextlib
+import copyreg
 import functools
 import hashlib
 import importlib
@@ -73,10 +74,14 @@ class Contents:
                 return f"{type(value).__name__} {value!r}"
             case torch.dtype() | torch.device() | torch.layout() | torch.memory_format() | types.EllipsisType():
                 return str(value)
+            case torch.finfo() | torch.iinfo():
+                return str(value)
             case types.ModuleType():
                 return self._module(value, set())
             case types.CodeType():
                 return bytecode.description(value)
+            case staticmethod() | classmethod():
+                return [type(value).__name__, self.of(value.__func__)]
             case weakref.ref():
                 return self.of(value())
             case type():
@@ -132,8 +137,6 @@ class Contents:
                 owner = value.__self__
                 bound = None if owner is None or isinstance(owner, types.ModuleType) else self.of(owner)
                 return [getattr(value, "__module__", None), value.__qualname__, bound]
-            case staticmethod() | classmethod():
-                return [type(value).__name__, self.of(value.__func__)]
         if isinstance(value, _NAMED):
             return f"{value.__objclass__.__qualname__}.{value.__name__}"
         if type(value) is functools._lru_cache_wrapper:
@@ -276,7 +279,8 @@ class Contents:
     def _reduced(self, value):
         """Describe an object of an installed package by what it would be pickled as."""
         try:
-            state = value.__reduce_ex__(4)
+            reduce = copyreg.dispatch_table.get(type(value))
+            state = reduce(value) if reduce else value.__reduce_ex__(4)
         except Exception:  # whatever a foreign class raises where it cannot be pickled
             state = None
         if isinstance(state, str):
@@ -376,7 +380,10 @@ def _of_tensor(value) -> str:
     if isinstance(value, np.ndarray) and value.dtype.kind not in "biufc":
         kept = value.tolist() if value.dtype.hasobject or value.dtype.kind in "US" else value.tobytes().hex()
         return f"array {value.shape} {value.dtype} {Contents().of(kept)}"
-    tensor = torch.as_tensor(value).detach().cpu()
+    tensor = torch.as_tensor(value).detach()
+    if tensor.is_meta:
+        raise ValueError(f"a tensor {tuple(tensor.shape)} on the device meta has no content; put it on another device")
+    tensor = tensor.cpu()
     tensor = (tensor if tensor.layout == torch.strided else tensor.to_dense()).resolve_conj().contiguous()
     contents = hashlib.sha256(tensor.reshape(-1).view(torch.uint8).numpy().tobytes() if tensor.numel() else b"")
     return f"tensor {tuple(tensor.shape)} {tensor.dtype} {contents.hexdigest()}"
