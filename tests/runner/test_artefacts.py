@@ -56,3 +56,21 @@ def test_no_map_is_said_in_one_line(here):
     (here / "notebooks" / "artefacts.csv").unlink()
     with pytest.raises(Refusal, match=r"notebooks/artefacts.csv is missing"):
         artefacts.read()
+
+
+def test_a_map_with_a_byte_order_mark_is_read_and_latin_1_is_named(here):
+    path = here / "notebooks" / "artefacts.csv"
+    before = artefacts.read()
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    assert artefacts.read() == before
+    path.write_bytes(path.read_text(encoding="utf-8-sig").replace("Later", "Später").encode("latin-1"))
+    with pytest.raises(Refusal, match=r"artefacts.csv is not UTF-8 text"):
+        artefacts.read()
+
+
+@pytest.mark.parametrize("name", ["../../x", "/x", "jma/../x", "jma/"])
+def test_an_id_that_leads_elsewhere_is_refused(here, name):
+    path = here / "notebooks" / "artefacts.csv"
+    path.write_text(path.read_text().replace("jma/table-01,", f"{name},"))
+    with pytest.raises(Refusal, match=r"line 3: .* must be like jma/table-06"):
+        artefacts.read()

@@ -1,6 +1,7 @@
 """One job: when it tries again, what it says, and that a notebook which saves nothing has failed."""
 
 import argparse
+import errno
 import os
 import time
 
@@ -9,7 +10,7 @@ import pytest
 import torch
 from papermill.exceptions import PapermillExecutionError
 
-from flipbook.runner import artefacts, gpu, job
+from flipbook.runner import artefacts, gpu, inputs, job
 from flipbook.runner.target import Target
 
 ASKED = argparse.Namespace(device="cpu", threads=1, retrain=False)
@@ -105,3 +106,15 @@ def test_gpus_are_handed_out_one_each(tmp_path, monkeypatch):
 def test_visible_gpus(monkeypatch, value, names):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", value)
     assert gpu.visible() == names
+
+
+def test_a_full_disk_is_named_with_what_was_written(target, monkeypatch, capsys):
+    def execute(*_, **__):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(papermill, "execute_notebook", execute)
+    made_from = inputs.current(target)
+    assert job._make(target, made_from, ASKED) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "No space left on device" in line
+    assert "build/laptop/jma/table-01.ipynb" in line

@@ -7,6 +7,7 @@ import subprocess
 import time
 
 import nbformat
+import psutil
 import pytest
 
 from flipbook.runner import lock
@@ -164,3 +165,54 @@ def test_a_notebook_that_another_program_runs_publishes_nothing(made):
     assert {path: path.read_bytes() for path in before} == before
     assert "0.1," in (made / "figures" / "by-hand" / "laptop" / "jma" / "table-01.csv").read_text()
     assert fake_checkout.statuses(made)["jma/table-01"].split()[3] == "made"
+
+
+def _held(root, *words):
+    """Start a run whose one notebook waits; return it with the number of the job's process."""
+    (root / "hold-table-03").touch()
+    run = subprocess.Popen(
+        fake_checkout.command("jma/table-03", *words),
+        env=fake_checkout.environment(root),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    state = root / "build" / "laptop" / "jma" / "table-03.state.json"
+    deadline = time.monotonic() + 120
+    while not state.exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+    return run, json.loads(state.read_text())["process"]
+
+
+def test_a_killed_snakemake_is_told_and_leaves_nothing_at_work(tmp_path):
+    root = fake_checkout.lay_out(tmp_path / "fake")
+    run, job = _held(root)
+    (snakemake,) = psutil.Process(run.pid).children()
+    snakemake.kill()
+    said, _ = run.communicate(timeout=60)
+    assert run.returncode == 1
+    assert "failed  jma/table-03: Snakemake was killed, and its jobs were ended with it" in said
+    assert not psutil.pid_exists(job)
+    (root / "hold-table-03").unlink()
+    assert "1 made" in fake_checkout.call(root, "jma/table-03").stdout
+
+
+def test_a_second_signal_does_not_end_the_stop_half_way(tmp_path):
+    root = fake_checkout.lay_out(tmp_path / "fake")
+    run, job = _held(root)
+    for _ in range(3):
+        run.send_signal(signal.SIGINT)
+        time.sleep(0.1)
+    said, errors = run.communicate(timeout=60)
+    assert run.returncode == 130
+    assert "Stopped. What is made stays" in said
+    assert "Traceback" not in errors
+    assert "Already stopping" in errors
+    assert not psutil.pid_exists(job)
+
+
+def test_a_folder_with_braces_in_its_name(tmp_path):
+    root = fake_checkout.lay_out(tmp_path / "a {z} {0}")
+    said = fake_checkout.call(root, "jma/table-01")
+    assert "1 made" in said.stdout, said.stdout + said.stderr

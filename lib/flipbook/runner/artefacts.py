@@ -1,6 +1,7 @@
 """The map notebooks/artefacts.csv: every table and figure, and the notebook and parameters that make it."""
 
 import csv
+import io
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -69,8 +70,10 @@ def read() -> dict[str, Row]:
         raise Refusal(
             "notebooks/artefacts.csv is missing: it lists what there is to make; restore it from the repository"
         )
-    with path.open(newline="", encoding="utf-8") as file:
-        lines = list(csv.DictReader(file))
+    try:
+        lines = list(csv.DictReader(io.StringIO(path.read_text(encoding="utf-8-sig"))))  # editors add a byte order mark
+    except UnicodeDecodeError:
+        raise Refusal("notebooks/artefacts.csv is not UTF-8 text: save it as UTF-8") from None
     missing = set(COLUMNS) - set(lines[0] if lines else ())
     if missing:
         raise Refusal(
@@ -78,7 +81,11 @@ def read() -> dict[str, Row]:
         )
     rows = {}
     for number, line in enumerate(lines, start=2):
+        if short := [name for name in COLUMNS if line[name] is None]:
+            raise Refusal(f"notebooks/artefacts.csv, line {number} has no {short[0]}: give it {len(COLUMNS)} fields")
         row = _row(line, number)
+        if not all(paths.PLAIN.fullmatch(part) for part in row.id.split("/")):
+            raise Refusal(f"notebooks/artefacts.csv, line {number}: {row.id!r} must be like jma/table-06")
         if row.id in rows:
             raise Refusal(f"notebooks/artefacts.csv, line {number}: {row.id} is there twice; keep one")
         rows[row.id] = row

@@ -25,7 +25,9 @@ examples:
   ./run_all.sh jma/table-06                  one table
   ./run_all.sh jma/table-06 -p images 8      the same with a parameter changed, in a folder of its own
   ./run_all.sh test tests/solvers            some of the tests
-  ./run_all.sh --profile paper --device cuda --snakemake="--executor slurm --jobs 20"
+  ./run_all.sh --profile paper --device cuda --jobs 20 --snakemake="--executor slurm"
+              first: pip install -r requirements-slurm.txt; GPUs are asked for with --device cuda only; where Slurm
+              keeps no accounts: --snakemake="--executor slurm --slurm-status-command squeue"
 
 FLIPBOOK_PYTHON=path   use this interpreter and make no environment
 DATA_ROOT=folder       real data sets for --profile paper
@@ -75,7 +77,7 @@ def _answer(arguments: list[str]) -> int:
             words=words,
             profile=asked.profile,
             device=asked.device,
-            jobs=asked.jobs or _cores(),
+            jobs=_jobs(asked),
             tweaks=dict(asked.parameter),
             force=asked.force,
             snakemake=asked.snakemake,
@@ -131,6 +133,14 @@ def _positive(text: str) -> int:
     if not text.isdigit() or int(text) < 1:
         raise argparse.ArgumentTypeError(f'must be a whole number from 1, not "{text}"')
     return int(text)
+
+
+def _jobs(asked: argparse.Namespace) -> int:
+    from flipbook.runner import cluster
+
+    if cluster.executor(asked.snakemake):
+        return cluster.jobs(asked.snakemake, asked.jobs)
+    return asked.jobs or _cores()
 
 
 def _cores() -> int:

@@ -4,18 +4,23 @@ Snakemake starts it, here or on a cluster's node: `python -m flipbook.runner.job
 """
 
 import argparse
+import errno
 import json
 import os
+import signal
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from flipbook import paths
 from flipbook.files import write_whole
 from flipbook.runner import artefacts, gpu, inputs, kernel, lock, parameters, publish, published, status
+from flipbook.runner.parent import end_with_parent
 from flipbook.runner.target import Target, shown
 
 START_TIMEOUT = 180  # seconds for a kernel to answer, on a busy machine
+FULL = (errno.ENOSPC, errno.EDQUOT)
 SICK_KERNEL = ("Address already in use", "Kernel died", "Kernel didn't respond", "DeadKernelError")
 
 
@@ -27,6 +32,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--retrain", action="store_true")
     asked = parser.parse_args(arguments)
+    end_with_parent(signal.SIGTERM)
     made_from = json.loads(asked.inputs.read_text(encoding="utf-8"))
     target = inputs.target_of(made_from, artefacts.read()[made_from["id"]])
     with lock.one_at_a_time(target.build(".lock")):
@@ -43,8 +49,12 @@ def _make(target: Target, made_from: dict, asked: argparse.Namespace) -> int:
         written = publish.publish(target, _goes_back(target, asked), digest)
         digests = published.write(target.figure(""), status.files(target))
     except Exception as error:  # whatever a notebook raises is this job's news, in one line
-        _say(target, state="failed", seconds=time.time() - started, error=one_line(error))
-        print(f"{target.id}: {one_line(error)}", file=sys.stderr)
+        line = one_line(error)
+        if isinstance(error, OSError) and error.errno in FULL and not error.filename:
+            line += f" (while {shown(target.build('.ipynb'))} or what it saves was written)"
+        print(f"{target.id}: {line}", file=sys.stderr)
+        with suppress(OSError):  # a full disk may not even take this
+            _say(target, state="failed", seconds=time.time() - started, error=line)
         return 1
     if target.id == inputs.VICTIMS:
         made_from["files"] |= inputs.weights()  # its own work does not make it stale
@@ -75,8 +85,8 @@ def _execute(target: Target, asked: argparse.Namespace) -> None:
         try:
             with target.build(".stderr").open("w", encoding="utf-8", buffering=1) as progress:
                 execute_notebook(
-                    target.row.path,
-                    target.build(".ipynb"),
+                    _literal(target.row.path),
+                    _literal(target.build(".ipynb")),
                     parameters=values,
                     kernel_name="python3",
                     language="python",
@@ -92,6 +102,11 @@ def _execute(target: Target, asked: argparse.Namespace) -> None:
             print(f"{target.id}: {one_line(error)}; trying once more", file=sys.stderr)
     if slot:
         slot.close()
+
+
+def _literal(path: Path) -> str:
+    """Return a path as papermill takes it, which formats it with the parameters."""
+    return str(path).replace("{", "{{").replace("}", "}}")
 
 
 def is_kernel_failure(error: BaseException | None) -> bool:

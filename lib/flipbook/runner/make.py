@@ -1,17 +1,20 @@
 """Make what was asked for: find what is stale, have Snakemake run it, and say how it went."""
 
+import os
 import signal
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from flipbook import paths
-from flipbook.runner import gpu, inputs, lock, parameters, progress, summary, workflow
+from flipbook.runner import cluster, gpu, inputs, lock, parameters, progress, summary, workflow
 from flipbook.runner.artefacts import Row
 from flipbook.runner.refusal import Refusal
 from flipbook.runner.status import MADE, NOT_MADE, PENDING, status
 from flipbook.runner.target import Target, shown
 
+KILLED = "Snakemake was killed, and its jobs were ended with it; the same command goes on from here"
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
 STOPPED = 130  # exit status after Ctrl-C, as shells have it
 
 
@@ -45,7 +48,8 @@ def make(request: Request) -> int:
     started = time.time()
     gpus = _gpus(request)
     targets, outcome = _targets(request)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # `timeout` and `kill` end a run as Ctrl-C does
+    for number in SIGNALS:  # `timeout` and `kill` end a run as Ctrl-C does
+        signal.signal(number, _interrupt)
     with lock.only_run(paths.BUILD / "lock") as held:
         stale = _sort(targets, request.force, outcome)
         retrained = [target for target in stale if _retrains(target, request)]
@@ -59,6 +63,17 @@ def make(request: Request) -> int:
     outcome.seconds = time.time() - started
     summary.tell(outcome)
     return 1 if outcome.failed else 0
+
+
+def _interrupt(*_) -> None:
+    """Stop at the first signal; a later one must not end the stop half way."""
+    for number in SIGNALS:
+        signal.signal(number, _once_more)
+    raise KeyboardInterrupt
+
+
+def _once_more(*_) -> None:
+    os.write(2, b"Already stopping: the jobs are being ended, which on a cluster may take a minute.\n")
 
 
 def _targets(request: Request) -> tuple[list[Target], Outcome]:
@@ -119,12 +134,15 @@ def _run(batch: list[Target], request: Request, gpus: int, held: int, outcome: O
     except BaseException:  # Ctrl-C, or nobody reads our lines any more
         workflow.stop(process)
         raise
+    killed = process.returncode < 0
+    if killed:
+        workflow.clean_up(process)
     for target in ready:
         state = states.get(target.id, {})
         if state.get("state") == "made":
             outcome.made.append(target)
         else:
-            outcome.failed[target.id] = _failure(target, state)
+            outcome.failed[target.id] = KILLED if killed and "error" not in state else _failure(target, state)
 
 
 def _failure(target: Target, state: dict) -> str:
@@ -150,8 +168,8 @@ def _gpus(request: Request) -> int:
     """
     if request.device == "cpu":
         return 0
-    if request.snakemake:
-        return max(1, request.jobs)
+    if cluster.executor(request.snakemake):  # which nodes have GPUs is unknown here: they are asked for by name only
+        return request.jobs if request.device == "cuda" else 0
     found = len(gpu.visible())
     if request.device == "cuda" and not found:
         raise Refusal("--device cuda: this machine shows no CUDA GPU; use --device cpu, or auto")
