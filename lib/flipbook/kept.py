@@ -28,7 +28,7 @@ def kept(name: str, load: Callable[[Path], Any], learn: Callable[[], Any], save:
     save : callable
         Writes what was learnt, whole or not at all.
     """
-    path = paths.store() / f"{name}.safetensors"
+    path = paths.in_store(f"{name}.safetensors")
     with alone(path.with_suffix(".lock")):
         try:
             return load(path)

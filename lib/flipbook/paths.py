@@ -82,3 +82,16 @@ def plain_name(kind: str, name: str) -> str:
             "a digit or _, because a file is named after it"
         )
     return name
+
+
+def in_store(name: str) -> Path:
+    """Return the place of a name in the store.
+
+    Raises
+    ------
+    ValueError
+        When the name leads out of it.
+    """
+    if not name or Path(name).is_absolute() or ".." in Path(name).parts or "\0" in name:
+        raise ValueError(f"name in the store is {name!r}, it must be a path inside {store()}, without ..")
+    return store() / name

@@ -155,7 +155,7 @@ class Store:
 
     @property
     def _folder(self) -> Path:
-        return paths.store() / self.name
+        return paths.in_store(self.name)
 
 
 def _digest(content: bytes) -> str:
