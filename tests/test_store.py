@@ -67,7 +67,7 @@ def test_many_writers_lose_nothing(store, folder):
         """
     )
     writers = [subprocess.Popen([sys.executable, "-c", program, str(i)], cwd=PROJECT) for i in range(4)]
-    assert [writer.wait(timeout=120) for writer in writers] == [0] * 4
+    assert [writer.wait(timeout=600) for writer in writers] == [0] * 4
     found = store.rows()
     assert sorted(found.index) == sorted(
         [f"{i}-{j}" for i in range(4) for j in range(10)] + [f"shared-{j}" for j in range(10)]
