@@ -12,7 +12,7 @@ class EcocEnsemble(nn.Module):
     layer), so a bit's logit depends on its branch and the bottom only. The n branches are the groups of grouped
     convolutions: one batched computation instead of n small networks.
 
-    Source: JMA, section VI-A, and its released code (16 and 32 one-bit branches). Deviation: the bottom is trained together
+    Source: JMA, section VI-A, and its code (16 and 32 one-bit branches). Deviation: the bottom is trained together
     with the branches, not taken from a classifier and frozen; two convolutions a part instead of VGG16's blocks.
     """
 
