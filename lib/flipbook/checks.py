@@ -5,9 +5,12 @@ import warnings
 from numbers import Integral, Real
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from flipbook.goals import Goal
+from flipbook.modules import check_mode
+
+ROUNDING = {torch.float64: 1e-9, torch.float32: 1e-3, torch.float16: 2e-2, torch.bfloat16: 1e-1}
 
 
 def check_inputs(model, images: Tensor, goal: Goal) -> None:
@@ -17,7 +20,8 @@ def check_inputs(model, images: Tensor, goal: Goal) -> None:
     ------
     ValueError
         Images that are not (N, channels, H, W), floating, finite and in [0, 1]; a goal for another number of images; a
-        model in training mode, or whose logits do not fit the goal or carry no gradient.
+        model in training mode, or behind which a module is; one that gives an image other logits beside another image,
+        or when asked twice; logits that do not fit the goal or carry no gradient.
 
     Warns
     -----
@@ -29,8 +33,7 @@ def check_inputs(model, images: Tensor, goal: Goal) -> None:
         raise ValueError(f"goal speaks of {len(goal)} images, the batch has {len(images)}: make them equal")
     if goal.device != images.device:
         raise ValueError(f"goal is on {goal.device}, images are on {images.device}: use goal.to(images.device)")
-    if isinstance(model, nn.Module) and model.training:
-        raise ValueError("model is in training mode, where an image's result depends on its batch: call model.eval()")
+    check_mode(model)
     if len(images):
         _check_logits(model, images, goal)
 
@@ -95,14 +98,14 @@ def _number(name: str, value: float) -> float:
 
 
 def _check_logits(model, images: Tensor, goal: Goal) -> None:
-    """Try the first image, so that a wrong model is noticed before the work starts."""
+    """Try the first image, alone and beside the second, so that a wrong model is noticed before the work starts."""
     with torch.enable_grad():
         x = images[:1].detach().clone().requires_grad_()
         logits = model(x)
     if not isinstance(logits, Tensor) or logits.ndim != 2 or len(logits) != 1:
         what = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
         raise ValueError(f"model gives {what} for one image: it must give logits of shape (1, C)")
-    goal[:1].check(logits)
+    goal.check(logits)
     if not logits.isfinite().all():
         raise ValueError("model gives NaN or infinite logits for the first image: mend the model or its weights")
     if not logits.requires_grad:
@@ -112,5 +115,28 @@ def _check_logits(model, images: Tensor, goal: Goal) -> None:
     if ((logits >= 0) & (logits <= 1)).all() and logits.shape[1] > 1:
         warnings.warn(
             "all outputs of the model lie in [0, 1]: it seems to return probabilities; attacks need logits",
-            stacklevel=4,
+            stacklevel=5,
+        )
+    with torch.no_grad():
+        again = model(images[:2])
+    if not isinstance(again, Tensor) or again.shape != (min(2, len(images)), logits.shape[1]):
+        what = tuple(again.shape) if isinstance(again, Tensor) else type(again).__name__
+        raise ValueError(
+            f"model gives {what} for a batch of {min(2, len(images))}: it must give a row of logits an image"
+        )
+    check_same(logits, again[:1])
+
+
+def check_same(alone: Tensor, again: Tensor) -> None:
+    """Refuse a model that gives an image (1, C) other logits when it is asked again, or beside another image.
+
+    Rounding may differ with the batch: a thousandth of the largest logit is let pass, more in half precision.
+    """
+    scale = torch.maximum(alone.abs().max(), again.abs().max())
+    off = (alone - again).abs().max()
+    if off > ROUNDING.get(alone.dtype, 1e-3) * scale:
+        raise ValueError(
+            "model gives the first image other logits beside another image than alone, or when asked twice (off by "
+            f"{float(off / scale):.2g} of the largest): call eval() on it and on all modules that it uses; dropout and "
+            "statistics of the batch must be off"
         )

@@ -58,6 +58,20 @@ def _combinations(rows: Tensor | Constraints, part: slice, logits: Tensor) -> Te
     return rows[:, part].matrix(logits.shape[1]).to(logits).transpose(0, 1)
 
 
+def loss_gradient(loss: Tensor, x: Tensor) -> Tensor:
+    """Gradient of every image's loss (n,) with respect to its own pixels x, like x, free to be overwritten."""
+    return owned(torch.autograd.grad(loss, x, torch.ones_like(loss))[0])
+
+
+def owned(gradient: Tensor) -> Tensor:
+    """The gradient, copied where several entries share their memory.
+
+    Behind a model that begins with a sum, of channels for example, autograd hands back one number seen many times.
+    """
+    shared = any(size > 1 and stride == 0 for size, stride in zip(gradient.shape, gradient.stride(), strict=True))
+    return gradient.clone() if shared else gradient
+
+
 def directional(net: Counted, logits: Tensor, x: Tensor, δ: Tensor) -> Tensor:
     """J δ (N, C), the first-order change of the logits, in two backward passes: J is the gradient of u -> Jᵀ u.
 

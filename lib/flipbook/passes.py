@@ -37,14 +37,19 @@ class Counted(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits of `x`, the images in focus."""
-        logits = self.model(x)
+        logits = self.uncounted(x)
         self._pending[0] += 1
         if logits.requires_grad:
             logits.register_hook(self._saw_gradient)
         return logits
 
+    def uncounted(self, x: Tensor) -> Tensor:
+        """Logits of `x` in its precision at least, also where autocast inside the model or its head has less."""
+        logits = self.model(x)
+        return logits if logits.dtype == x.dtype else logits.to(torch.promote_types(logits.dtype, x.dtype))
+
     def add_forwards(self, n: int) -> None:
-        """Count passes of `model` itself, n for each image in focus, as when it is tried on n candidates of each."""
+        """Count passes of `uncounted`, n for each image in focus, as when it is tried on n candidates of each."""
         self._pending[0] += n
 
     def add_backwards(self, n: int) -> None:

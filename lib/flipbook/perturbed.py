@@ -25,6 +25,9 @@ class Perturbed:
         Passes through the model made for this image.
     first_success : Tensor (N,) of int64
         Passes (forward plus backward) made when the goal was first reached; -1 where it never was.
+    reached_8bit : Tensor (N,) of bool, optional
+        Whether a file with 256 grey levels reaches the goal: given where the attack was asked for such images, with
+        `levels=256`, whose `images` are just what the file holds.
     trace : dict of str to Tensor
         What the optimisation went through, where an attack records it: one floating tensor (N, steps) a quantity, NaN
         beyond an image's last step.
@@ -37,9 +40,16 @@ class Perturbed:
     backwards: Tensor
     first_success: Tensor
     trace: dict[str, Tensor] = field(default_factory=dict)
+    reached_8bit: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.images)
+
+    @classmethod
+    def of_nothing(cls, images: Tensor) -> "Perturbed":
+        """The result for a batch without images, (0, channels, H, W)."""
+        count = torch.zeros(0, dtype=torch.int64, device=images.device)
+        return cls(images.detach().clone(), count.bool(), count, count.clone(), count.clone(), count.clone())
 
     @classmethod
     def join(cls, parts: list["Perturbed"]) -> "Perturbed":

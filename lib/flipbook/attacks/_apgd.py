@@ -15,7 +15,7 @@ from flipbook.attacks._record import PerImage, Record
 from flipbook.attacks._targets import Losses, split
 from flipbook.checks import check_counts, check_positive, check_radius
 from flipbook.goals import Goal
-from flipbook.gradients import row_gradients
+from flipbook.gradients import owned, row_gradients
 from flipbook.passes import Counted
 from flipbook.perturbed import Perturbed
 
@@ -174,7 +174,7 @@ def _descent(net: Counted, x: Tensor, aim: Goal, targets: Tensor, losses: Losses
         rows = [torch.autograd.grad(part.sum(), z, retain_graph=True)[0] for part in parts]
     if len(rows) == 1:
         (gradient,) = torch.autograd.grad(logits, x, rows[0])
-        return z.detach(), -objective.detach(), gradient[:, None]
+        return z.detach(), -objective.detach(), owned(gradient)[:, None]
     return z.detach(), -objective.detach(), row_gradients(net, logits, x, torch.stack(rows, dim=1))
 
 

@@ -13,6 +13,7 @@ from flipbook.attacks._batch import batch_view, l2_norm
 from flipbook.attacks._record import Record
 from flipbook.checks import check_choice, check_counts, check_inputs, check_radius
 from flipbook.goals import Goal, HideLabels, TopKExcludes
+from flipbook.gradients import loss_gradient
 from flipbook.passes import Counted
 from flipbook.perturbed import Perturbed
 
@@ -160,7 +161,7 @@ def descend(
         record.update(x.detach(), distance, l2_norm(δ), v, 2 * v + 2)
         if last:
             break
-        (g,) = torch.autograd.grad(value, x, torch.ones_like(value))
+        g = loss_gradient(value, x)
         before = δ.clone() if STEP in kept else δ
         δ = step(δ, g)
         if STEP in kept:

@@ -22,6 +22,7 @@ from flipbook.attacks._record import PerImage, Record
 from flipbook.attacks._weight import WeightSearch
 from flipbook.checks import check_at_least, check_choice, check_counts, check_positive
 from flipbook.goals import Goal
+from flipbook.gradients import loss_gradient
 from flipbook.passes import Counted
 from flipbook.perturbed import Perturbed
 from flipbook.solvers.lp_box import LpBox, Schedule, largest_entries
@@ -312,5 +313,5 @@ def _pull(
         x = x.detach().requires_grad_(backward)
         logits = net(x)
         value = problem.λ * method.loss(problem.goal.margins(logits))
-    g = torch.autograd.grad(value, x, torch.ones_like(value))[0] if backward else None
+    g = loss_gradient(value, x) if backward else None
     return logits.detach(), value.detach(), g

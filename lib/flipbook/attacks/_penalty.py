@@ -16,6 +16,7 @@ from torch import Tensor
 from flipbook.attacks._batch import batch_view, l2_norm
 from flipbook.attacks._record import PerImage, Record
 from flipbook.goals import Goal
+from flipbook.gradients import loss_gradient
 from flipbook.passes import Counted
 from flipbook.perturbed import Perturbed
 
@@ -113,8 +114,7 @@ def penalise(
         logits = net(x)
         margins = aim.margins(logits)
         weighted = λ * penalty(margins)
-    (gradient,) = torch.autograd.grad(weighted, x, torch.ones_like(weighted))
-    return logits.detach(), margins.detach(), weighted.detach(), gradient
+    return logits.detach(), margins.detach(), weighted.detach(), loss_gradient(weighted, x)
 
 
 @dataclass

@@ -91,7 +91,7 @@ def _stationarity(
     """L (n,), its slopes in z, v, η and ς, the logits and the slack at x; net is passed by, to count all gradients."""
     with torch.enable_grad(), differentiable_twice():
         x, z, v, η, ς = (each.detach().clone().requires_grad_() for each in (x, z, v, η, ς))
-        logits = net.model(x)
+        logits = net.uncounted(x)
         margins = goal.margins(logits)
         CT = torch.where(margins.isinf(), 0.0, margins)
         ζ = (-CT.detach()).clamp(min=0)

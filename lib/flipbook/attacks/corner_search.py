@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
+from flipbook.attacks._attack import attack
 from flipbook.attacks._budget import pixels_of
 from flipbook.attacks._chance import keys, uniform
 from flipbook.attacks._record import PerImage, Record
@@ -22,6 +23,7 @@ INF = float("inf")
 
 
 @torch.no_grad()
+@attack
 def corner_search(
     model,
     images: Tensor,
@@ -197,7 +199,7 @@ def _table(
     distance = torch.empty(n, moves, dtype=torch.int64, device=which.device)
     for rows, columns in tiles(len(different), moves, chunk):
         x = painted(different[rows], place[rows, columns, None], colour[rows, columns, None])
-        logits = net.model(x).unflatten(0, place[rows, columns].shape)
+        logits = net.uncounted(x).unflatten(0, place[rows, columns].shape)
 
         pairs = by_image[ends[rows.start] : ends[rows.stop]]
         image, m = which[pairs], logits.shape[1]
@@ -244,7 +246,7 @@ def _best_composite(
         x = _composites(part, ranks.view(-1, m, level))
         aim = part.goal[torch.arange(len(part.key), device=x.device).repeat_interleave(m)]
         changed = (x.unflatten(0, (-1, m)) != part.x0[:, None]).flatten(2).sum(dim=2)
-        cost[rows, columns] = aim.distance(net.model(x)).view(-1, m) * (entries + 1) + changed
+        cost[rows, columns] = aim.distance(net.uncounted(x)).view(-1, m) * (entries + 1) + changed
     net.add_forwards(n_iter)
     first = cost.argmin(dim=1)
     ranks = _ranks(uniform(pairs.key, level, stream, first * level), best)

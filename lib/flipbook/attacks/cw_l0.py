@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import hardshrink
 
+from flipbook.attacks._attack import attack
 from flipbook.attacks._loss import hinge
 from flipbook.attacks._penalty import Adam, penalise
 from flipbook.attacks._record import PerImage, Record
@@ -21,6 +22,7 @@ ADAM_ε = 1e-8
 NORMS = ("l0", "l1", "l2", "linf")
 
 
+@attack
 def cw_l0(
     model,
     images: Tensor,

@@ -2,6 +2,7 @@
 
 from torch import Tensor
 
+from flipbook.attacks._attack import attack
 from flipbook.attacks._penalty import minimise_penalty
 from flipbook.checks import check_at_least, check_counts, check_inputs, check_positive
 from flipbook.goals import Goal
@@ -9,6 +10,7 @@ from flipbook.passes import Counted
 from flipbook.perturbed import Perturbed
 
 
+@attack
 def cw_l2(
     model,
     images: Tensor,

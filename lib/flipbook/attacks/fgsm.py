@@ -2,6 +2,7 @@
 
 from torch import Tensor
 
+from flipbook.attacks._attack import attack
 from flipbook.attacks._ball import descend
 from flipbook.attacks._label_loss import objective_named
 from flipbook.attacks._norms import ball_radius, check_ball, steps_of
@@ -9,6 +10,7 @@ from flipbook.goals import Goal
 from flipbook.perturbed import Perturbed
 
 
+@attack
 def fgsm(
     model,
     images: Tensor,

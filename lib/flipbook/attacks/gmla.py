@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from flipbook.attacks._apgd import Direct, auto_pgd, signs
+from flipbook.attacks._attack import attack
 from flipbook.attacks._batch import batch_view
 from flipbook.attacks._targets import all_losses, parted_losses, target_losses
 from flipbook.checks import check_choice, check_inputs
@@ -13,6 +14,7 @@ from flipbook.perturbed import Perturbed
 VARIANTS = ("full", "alpha", "beta")
 
 
+@attack
 def gmla(
     model,
     images: Tensor,

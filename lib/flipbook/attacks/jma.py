@@ -5,6 +5,7 @@ import warnings
 import torch
 from torch import Tensor
 
+from flipbook.attacks._attack import attack
 from flipbook.attacks._batch import batch_view, l2_norm
 from flipbook.checks import check_at_least, check_counts, check_inputs, check_positive
 from flipbook.goals import Constraints, Goal, equally_many
@@ -19,6 +20,7 @@ FEW, MORE = 12, 16
 AGREES = 1e-3  # how far J δ may be off, relative to its largest entry, where D δ says what it is
 
 
+@attack
 def jma(
     model,
     images: Tensor,

@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+from flipbook.attacks._attack import attack
 from flipbook.attacks._batch import batch_view, l2_norm
 from flipbook.attacks._record import Record
 from flipbook.checks import check_at_least, check_choice, check_counts, check_inputs
@@ -13,6 +14,7 @@ from flipbook.perturbed import Perturbed
 PUSHED = ("current", "start")
 
 
+@attack
 def kfool(
     model,
     images: Tensor,

@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+from flipbook.attacks._attack import attack
 from flipbook.attacks._batch import batch_view, l2_norm
 from flipbook.attacks._record import Record
 from flipbook.checks import check_counts, check_inputs, check_positive
@@ -11,6 +12,7 @@ from flipbook.passes import Counted
 from flipbook.perturbed import Perturbed
 
 
+@attack
 def lots(
     model,
     images: Tensor,

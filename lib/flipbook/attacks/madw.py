@@ -3,6 +3,7 @@
 from torch import Tensor
 
 from flipbook.attacks import _levenberg_marquardt, _stationarity
+from flipbook.attacks._attack import attack
 from flipbook.attacks._ball import default_radius
 from flipbook.attacks._self_paced import Pace, check_trace
 from flipbook.attacks.masw import constraint_factors
@@ -14,6 +15,7 @@ from flipbook.solvers.damped_least_squares import Damping
 MODES = ("lm", "scalar")
 
 
+@attack
 def madw(
     model,
     images: Tensor,

@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+from flipbook.attacks._attack import attack
 from flipbook.attacks._ball import Plain, default_radius, descend
 from flipbook.attacks._printed import Printed
 from flipbook.attacks._self_paced import Pace, SelfPaced
@@ -15,6 +16,7 @@ REFERENCES = ("exact", "k+1")
 STOPS = ("constraints", "topk", "never")
 
 
+@attack
 def masw(
     model,
     images: Tensor,

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from flipbook.attacks._attack import attack
 from flipbook.attacks._ball import descend
 from flipbook.attacks._batch import batch_view, l2_norm
 from flipbook.attacks._label_loss import objective_named
@@ -14,6 +15,7 @@ from flipbook.goals import Goal
 from flipbook.perturbed import Perturbed
 
 
+@attack
 def mi_fgsm(
     model,
     images: Tensor,

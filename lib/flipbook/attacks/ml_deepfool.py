@@ -5,6 +5,7 @@ import math
 import torch
 from torch import Tensor
 
+from flipbook.attacks._attack import attack
 from flipbook.attacks._ball import into_ball
 from flipbook.attacks._batch import l2_norm
 from flipbook.attacks._record import Record
@@ -21,6 +22,7 @@ CLOSE = 0.1  # an image leaves when no constraint is further from its margin tha
 TIE = 1e-6  # what counts as exactly on a boundary, in units of the scores: rounding turns it to either side
 
 
+@attack(l2=("bound", "radius"))
 def ml_deepfool(
     model,
     images: Tensor,

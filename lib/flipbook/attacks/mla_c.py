@@ -3,12 +3,14 @@
 from torch import Tensor
 
 from flipbook.attacks._apgd import auto_pgd, signs
+from flipbook.attacks._attack import attack
 from flipbook.attacks._targets import all_losses
 from flipbook.checks import check_inputs
 from flipbook.goals import Goal
 from flipbook.perturbed import Perturbed
 
 
+@attack
 def mla_c(
     model,
     images: Tensor,

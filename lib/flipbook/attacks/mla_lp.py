@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
+from flipbook.attacks._attack import attack
 from flipbook.attacks._batch import batch_view, l2_norm
 from flipbook.attacks._record import Record
 from flipbook.checks import check_choice, check_counts, check_inputs, check_positive
@@ -22,6 +23,7 @@ SURE = 0.6  # released rule: a label with less than this probability counts as a
 LOWEST_P = 1e-6  # probabilities are clamped to [LOWEST_P, 1 - LOWEST_P] in the losses
 
 
+@attack
 def mla_lp(
     model,
     images: Tensor,

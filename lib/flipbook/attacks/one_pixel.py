@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+from flipbook.attacks._attack import attack
 from flipbook.attacks._chance import keys, normal, uniform
 from flipbook.attacks._loss import cross_entropy
 from flipbook.attacks._record import Record
@@ -14,6 +15,7 @@ from flipbook.perturbed import Perturbed
 
 
 @torch.no_grad()
+@attack
 def one_pixel(
     model,
     images: Tensor,
@@ -151,13 +153,13 @@ def _evaluate(
     for rows, columns in tiles(n, m, chunk):
         here = candidates[rows, columns]
         x = _draw(images[rows], here)
-        logits = net.model(x)
+        logits = net.uncounted(x)
         aim = goal[rows][torch.arange(here.shape[0], device=x.device).repeat_interleave(here.shape[1])]
         # cross_entropy's sum may overflow to infinity and a broken model may give NaN: neither is fit
         worth = (-cross_entropy(aim.margins(logits))).nan_to_num(nan=torch.finfo(x.dtype).min)
         fitness[rows, columns] = worth.view(here.shape[:2])
         distance[rows, columns] = aim.distance(logits).view(here.shape[:2])
-        change = x.view(*here.shape[:2], -1) - images[rows].flatten(1)[:, None]
+        change = x.reshape(*here.shape[:2], -1) - images[rows].flatten(1)[:, None]
         norm[rows, columns] = change.norm(dim=2)
     net.add_forwards(m)
     return fitness, distance, norm

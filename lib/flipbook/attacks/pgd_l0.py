@@ -7,6 +7,7 @@ from itertools import count
 import torch
 from torch import Tensor
 
+from flipbook.attacks._attack import attack
 from flipbook.attacks._batch import batch_view, l2_norm
 from flipbook.attacks._budget import pixels_of
 from flipbook.attacks._chance import keys, uniform
@@ -20,6 +21,7 @@ from flipbook.perturbed import Perturbed
 from flipbook.solvers.sparse_box import nearest_sparse
 
 
+@attack
 def pgd_l0(
     model,
     images: Tensor,

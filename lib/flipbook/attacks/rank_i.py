@@ -2,6 +2,7 @@
 
 from torch import Tensor
 
+from flipbook.attacks._attack import attack
 from flipbook.attacks._ball import Loss, Plain, default_radius, descend
 from flipbook.attacks._loss import hinge
 from flipbook.checks import check_positive
@@ -9,6 +10,7 @@ from flipbook.goals import Goal
 from flipbook.perturbed import Perturbed
 
 
+@attack
 def rank_i(
     model,
     images: Tensor,

@@ -2,12 +2,14 @@
 
 from torch import Tensor
 
+from flipbook.attacks._attack import attack
 from flipbook.attacks._factorisation import factorise
 from flipbook.checks import check_inputs
 from flipbook.goals import Goal
 from flipbook.perturbed import Perturbed
 
 
+@attack
 def sapf(
     model,
     images: Tensor,

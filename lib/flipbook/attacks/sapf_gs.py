@@ -2,6 +2,7 @@
 
 from torch import Tensor
 
+from flipbook.attacks._attack import attack
 from flipbook.attacks._factorisation import factorise
 from flipbook.checks import check_at_least, check_inputs
 from flipbook.goals import Goal
@@ -9,6 +10,7 @@ from flipbook.perturbed import Perturbed
 from flipbook.superpixels import superpixels
 
 
+@attack
 def sapf_gs(
     model,
     images: Tensor,

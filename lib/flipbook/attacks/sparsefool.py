@@ -6,10 +6,12 @@ from itertools import count
 import torch
 from torch import Tensor
 
+from flipbook.attacks._attack import attack
 from flipbook.attacks._batch import batch_view
 from flipbook.attacks._record import PerImage, Record
 from flipbook.checks import check_counts, check_inputs, check_positive, check_radius
 from flipbook.goals import Goal
+from flipbook.gradients import loss_gradient
 from flipbook.passes import Counted
 from flipbook.perturbed import Perturbed
 from flipbook.solvers.sparse_box import cross_plane
@@ -18,6 +20,7 @@ SHORTEST = 1e-4  # length of the shortest step of DeepFool, so that it does not 
 BEHIND = 1e-3  # how far behind the plane the linear solver goes, along the plane's unit normal
 
 
+@attack
 def sparsefool(
     model,
     images: Tensor,
@@ -120,7 +123,7 @@ def _ascent(net: Counted, x: Tensor, goal: Goal) -> tuple[Tensor, Tensor, Tensor
         x = x.detach().requires_grad_()
         logits = net(x)
         margin = goal.margins(logits).amin(dim=1)
-    (gradient,) = torch.autograd.grad(margin, x, torch.ones_like(margin))
+    gradient = loss_gradient(margin, x)
     return goal.distance(logits.detach()), margin.detach(), gradient
 
 

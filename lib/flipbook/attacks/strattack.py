@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import avg_pool2d, interpolate
 
+from flipbook.attacks._attack import attack
 from flipbook.attacks._batch import batch_view, l2_norm
 from flipbook.attacks._loss import hinge
 from flipbook.attacks._penalty import penalise
@@ -19,6 +20,7 @@ from flipbook.perturbed import Perturbed
 LARGEST = 0.5  # bound on the change of an entry, besides the box
 
 
+@attack
 def strattack(
     model,
     images: Tensor,

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from flipbook.attacks._attack import attack
 from flipbook.attacks._ball import Plain, default_radius, descend
 from flipbook.attacks.tkml import targeted_loss, untargeted_loss
 from flipbook.checks import check_at_least, check_positive
@@ -12,6 +13,7 @@ from flipbook.goals import Goal, TopKEquals, TopKExcludes, check_top_k
 from flipbook.perturbed import Perturbed
 
 
+@attack
 def tkalc(
     model,
     images: Tensor,

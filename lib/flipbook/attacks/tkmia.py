@@ -5,12 +5,14 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from flipbook.attacks._attack import attack
 from flipbook.attacks._ball import Loss, default_radius, descend
 from flipbook.checks import check_at_least, check_positive
 from flipbook.goals import INF, Goal, TopKEquals, TopKExcludes, check_top_k
 from flipbook.perturbed import Perturbed
 
 
+@attack
 def tkmia(
     model,
     images: Tensor,

@@ -2,6 +2,7 @@
 
 from torch import Tensor
 
+from flipbook.attacks._attack import attack
 from flipbook.attacks._ball import Loss, Plain, default_radius, descend
 from flipbook.attacks._self_paced import Pace, SelfPaced
 from flipbook.checks import check_positive
@@ -9,6 +10,7 @@ from flipbook.goals import INF, Goal, TopKEquals, TopKExcludes, check_top_k
 from flipbook.perturbed import Perturbed
 
 
+@attack
 def tkml(
     model,
     images: Tensor,

@@ -145,7 +145,7 @@ def project_sphere(A: Tensor) -> Tensor:
 def group_norms(A: Tensor, labels: Tensor, groups: int) -> Tensor:
     """||A^i||_2 of the groups 0..groups-1, (n, groups); for `labels` see `LpBox`."""
     flat = labels.flatten(1)
-    squares = A.square().view(len(A), -1, flat.shape[1]).sum(dim=1)
+    squares = A.square().reshape(len(A), -1, flat.shape[1]).sum(dim=1)
     return squares.new_zeros(len(A), groups).scatter_add_(1, flat, squares).sqrt_()
 
 
@@ -153,7 +153,7 @@ def shrink_groups(A: Tensor, labels: Tensor, groups: int, amount: float) -> Tens
     """Minimiser of amount · Σ_i ||Y^i|| + ½ ||Y - A||²: every group shortened by `amount`, down to nothing."""
     norms = group_norms(A, labels, groups).clamp(min=torch.finfo(A.dtype).tiny)
     factor = (1 - amount / norms).clamp(min=0).gather(1, labels.flatten(1))
-    return (A.view(len(A), -1, factor.shape[1]) * factor[:, None]).view_as(A)
+    return (A.reshape(len(A), -1, factor.shape[1]) * factor[:, None]).view_as(A)
 
 
 def largest_entries(G: Tensor, ones: Tensor) -> Tensor:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 import torch
 from torch import Tensor
 
+from flipbook.gradients import owned
 from flipbook.universal import loss, projections
 from flipbook.universal.pool import Pool, TargetSet
 from flipbook.universal.training import Rows, Training, Visits
@@ -51,7 +52,7 @@ def slope(w: Tensor, compute: Callable[[Tensor], Tensor]) -> Tensor:
     with torch.enable_grad():
         w = w.detach().requires_grad_()
         value = compute(w)
-    return torch.autograd.grad(value, w)[0]
+    return owned(torch.autograd.grad(value, w)[0])
 
 
 def slopes(
