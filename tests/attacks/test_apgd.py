@@ -26,7 +26,7 @@ class Seen(nn.Module):
 
     @property
     def path(self):
-        return torch.cat(self.x[2:])
+        return torch.cat(self.x[3:])
 
 
 class Sunk(nn.Module):

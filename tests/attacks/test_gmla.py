@@ -63,7 +63,7 @@ def test_whole_paths_equal_the_plain_attack_through_all_checks(variant, tau):
     assert not result.reached
     plain_apgd.attack(model.model, x, wanted, T, never, variant=variant, tau=tau, bound=0.01, steps=120, step=0.012)
     with torch.no_grad():
-        path = model.model(torch.cat(model.x[2:]))  # after two looks at the clean image
+        path = model.model(torch.cat(model.x[2:]))  # after the looks at the clean image
     torch.testing.assert_close(path, torch.cat(seen).detach(), atol=1e-6, rtol=0)
 
 

@@ -51,7 +51,7 @@ def test_three_iterations_by_hand():
     ζ2 = torch.stack([1 + 4 * δ2[0], 0.5 + 2 * δ2[1]])
     w2 = 0.605 / 0.84
     δ3 = δ2 - 0.01 * torch.tensor([4 * w2, 2.0], dtype=torch.float64) / ((w2 + 1) / 2)
-    path = torch.cat(seen.images[2:]).flatten(1) - 0.5  # behind the check of the inputs and the look at the clean image
+    path = torch.cat(seen.images[3:]).flatten(1) - 0.5  # behind the check of the inputs and the look at the clean image
     torch.testing.assert_close(path, torch.stack([0 * δ1, δ1, δ2, δ3]), rtol=0, atol=1e-12)
     L2 = w2 * ζ2[0] + ζ2[1]
     assert L2 > 0.922
@@ -158,7 +158,7 @@ def test_as_printed_neither_weights_nor_factors_nor_slack_reach_the_image():
     for extra in ({}, {"weights": "none"}, {"lam1": 5.0, "lam2": 0.0}, {"eps0": 1.0}):
         seen = Seen(model)
         masw(seen, x, goal, form="printed", **(options | extra))
-        paths.append(torch.stack(seen.images[1:]))
+        paths.append(torch.stack(seen.images[2:]))
     assert all(torch.equal(paths[0], path) for path in paths[1:])
     affine, x, _ = two_pixels()
     seen = Seen(affine)

@@ -54,7 +54,7 @@ def test_default_steps_are_the_papers(norm):
     ):
         seen, x = high()
         attack(seen, x, FAR, norm=norm, bound=0.2)
-        found = [torch.linalg.vector_norm(shown - x, ord=order).item() / 0.2 for shown in seen.batches[2:]]
+        found = [torch.linalg.vector_norm(shown - x, ord=order).item() / 0.2 for shown in seen.batches[3:]]
         assert found == pytest.approx(lengths, abs=1e-9), attack
 
 
@@ -124,7 +124,7 @@ def test_a_gradient_of_any_size_makes_a_step_of_the_same_length():
         seen = Seen(model.float())
         wanted = (model(x) < 0)[:, :1]
         pgd(seen, x, LabelVector(torch.cat([wanted, model(x)[:, 1:] > 0], dim=1)), norm="l2", bound=0.1)
-        lengths.append(float((seen.batches[3] - x).norm()))
+        lengths.append(float((seen.batches[4] - x).norm()))
     assert lengths == pytest.approx([0.0025] * 3, rel=1e-3)
 
 
@@ -144,10 +144,10 @@ def test_random_starts_are_uniform_in_the_ball_and_belong_to_the_image(norm):
 def test_pgd_starts_where_it_is_told_and_only_then_looks_at_the_goal(norm):
     seen, x = high()
     pgd(seen, x, FAR, norm=norm, bound=0.1, max_iterations=2)
-    torch.testing.assert_close(seen.batches[2], x, atol=0, rtol=0)
+    torch.testing.assert_close(seen.batches[3], x, atol=0, rtol=0)
     seen, x = high()
     pgd(seen, x, FAR, norm=norm, bound=0.1, max_iterations=2, random_start=True, seed=5)
-    torch.testing.assert_close(seen.batches[2], x + uniform_start(x, norm, 0.1, 5), atol=1e-15, rtol=0)
+    torch.testing.assert_close(seen.batches[3], x + uniform_start(x, norm, 0.1, 5), atol=1e-15, rtol=0)
     there = pgd(seen.model, x, LabelVector(seen.model(x) > 0), random_start=True)
     assert torch.equal(there.images, x)  # a goal already reached costs nothing
 

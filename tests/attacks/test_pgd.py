@@ -51,7 +51,7 @@ def test_targeted_steps_follow_both_sums():
         leave=False,
     )
     δ = torch.zeros_like(x)
-    for shown in seen.batches[2:]:
+    for shown in seen.batches[3:]:
         torch.testing.assert_close(shown, x + δ, atol=1e-12, rtol=0)
         at = (x + δ).requires_grad_()
         (g,) = torch.autograd.grad((model(at).sigmoid().log() * (present - target)).sum(), at)

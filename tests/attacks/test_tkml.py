@@ -50,7 +50,7 @@ def test_weights_change_the_targeted_path_and_no_weights_are_the_loss():
         seen = Seen(model)
         result = tkml(seen, x, goal, weights=weights, learning_rate=0.02, max_iterations=6, trace=("loss", "hinges"))
         last[weights] = seen.images[-1]
-        before = torch.stack([model(image[:1])[0] for image in seen.images[2:3]])
+        before = torch.stack([model(image[:1])[0] for image in seen.images[3:4]])
         assert float(result.trace["hinges"][0, 0]) == pytest.approx(float(targeted_loss(goal[:1], before)))
         if weights == "none":
             torch.testing.assert_close(result.trace["loss"], result.trace["hinges"], equal_nan=True)

@@ -1,4 +1,4 @@
-"""What all attacks do alike: half precision, grey levels and empty batches, around a plain function."""
+"""What all attacks do alike: half precision and grey levels, around a plain function."""
 
 import functools
 import inspect
@@ -12,7 +12,7 @@ from torch import Tensor
 from flipbook.attacks._ball import default_radius
 from flipbook.attacks._batch import batch_view, l2_norm
 from flipbook.attacks._norms import ball_radius
-from flipbook.checks import check_counts, check_images, check_inputs
+from flipbook.checks import check_counts, check_images
 from flipbook.goals import Goal
 from flipbook.modules import graphs_kept
 from flipbook.perturbed import Perturbed
@@ -44,7 +44,7 @@ def attack(function: Callable[..., Perturbed] | None = None, *, l2: tuple[str, .
                 file. `images` must lie on them, and what is returned does.
 
         It takes images in half precision, too: the work is done in float32, while the model sees what is returned, in
-        half precision. An empty batch never reaches the model.
+        half precision.
     """
     if function is None:
         return functools.partial(attack, l2=l2)
@@ -52,9 +52,6 @@ def attack(function: Callable[..., Perturbed] | None = None, *, l2: tuple[str, .
 
     @functools.wraps(function)
     def attacked(model, images: Tensor, goal: Goal, *, levels: int | None = None, **options) -> Perturbed:
-        if isinstance(images, Tensor) and images.ndim == 4 and not len(images):
-            check_inputs(model, images, goal)
-            return Perturbed.of_nothing(images)
         if levels is None and getattr(images, "dtype", None) not in HALF:
             with graphs_kept(model):
                 return function(model, images, goal, **options)
@@ -116,7 +113,9 @@ class _Shown:
             return
         check_counts(2, levels=levels)
         rounded = self._rounded(self.clean)
-        if ((rounded - self.clean).abs().max() * (levels - 1)) > (NEAR if images.dtype not in HALF else 0.5):
+        if len(images) and (rounded - self.clean).abs().max() * (levels - 1) > (
+            NEAR if images.dtype not in HALF else 0.5
+        ):
             raise ValueError(
                 f"images do not lie on {levels} grey levels: round them first, as flipbook.metrics.to_8bit does for 256"
             )

@@ -102,6 +102,8 @@ def jma(
     check_counts(0, search_steps=search_steps)
     check_counts(**{name: n for name, n in (("working_set", working_set), ("chunk", chunk)) if n is not None})
     check_at_least(0, **({} if kappa is None else {"kappa": kappa}))
+    if not len(images):
+        return Perturbed.of_nothing(images)
     net = Counted(model, images)
     with torch.no_grad():
         logits = net(images)
