@@ -17,5 +17,5 @@ class Seen(nn.Module):
         return self.model(x)
 
     def norms(self, image):
-        """L2 norms of the perturbations of one image, from iterate 0 on; before it the two looks of the check and the clean one."""
+        """L2 norms of the perturbations of one image, from iterate 0 on; before it come three clean looks."""
         return torch.stack([(x[0] - image).norm() for x in self.batches[3:]])
