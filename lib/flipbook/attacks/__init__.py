@@ -1,4 +1,8 @@
-"""Attacks: `attack(model, images, goal, **options) -> Perturbed`, one file each, tensors in and tensors out."""
+"""Attacks: `attack(model, images, goal, **options) -> Perturbed`, one file each, tensors in and tensors out.
+
+`ALL` maps names to functions: the attacks that search an image for its goal. `gama` and `lpd` are called alike, but
+apply a generator that `flipbook.generative` trained before, whatever the goal.
+"""
 
 from flipbook.attacks.apgd import apgd
 from flipbook.attacks.corner_search import corner_search
@@ -6,10 +10,12 @@ from flipbook.attacks.cw_l0 import cw_l0
 from flipbook.attacks.cw_l2 import cw_l2
 from flipbook.attacks.ecoc_attack import ecoc_attack
 from flipbook.attacks.fgsm import fgsm
+from flipbook.attacks.gama import gama
 from flipbook.attacks.gmla import gmla
 from flipbook.attacks.jma import jma
 from flipbook.attacks.kfool import kfool
 from flipbook.attacks.lots import lots
+from flipbook.attacks.lpd import lpd
 from flipbook.attacks.madw import madw
 from flipbook.attacks.masw import masw
 from flipbook.attacks.mi_fgsm import mi_fgsm
@@ -69,4 +75,4 @@ ALL = {
     )
 }
 
-__all__ = ["ALL", *ALL]
+__all__ = ["ALL", *ALL, "gama", "lpd"]

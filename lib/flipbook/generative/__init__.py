@@ -7,7 +7,8 @@ Stand-ins for GAMA (Aich et al., NeurIPS 2022) and LPD (Aich et al., WACV 2023),
 their results are shown: the first without CLIP's weights, the second from the description of its loss alone.
 """
 
-from flipbook.generative.attack import gama, lpd
+from flipbook.attacks.gama import gama
+from flipbook.attacks.lpd import lpd
 from flipbook.generative.gama_like import train_gama
 from flipbook.generative.lpd_like import train_lpd
 from flipbook.generative.network import Trained

@@ -1,0 +1,40 @@
+"""LPD-like: one pass of a generator trained on local differences of patches (after Aich et al., WACV 2023)."""
+
+from typing import TYPE_CHECKING
+
+from torch import Tensor
+
+from flipbook.attacks._attack import attack
+from flipbook.attacks._generated import generated
+from flipbook.goals import Goal
+from flipbook.perturbed import Perturbed
+
+if TYPE_CHECKING:
+    from flipbook.generative import Trained
+
+
+@attack
+def lpd(model, images: Tensor, goal: Goal, *, generator: "Trained") -> Perturbed:
+    """Return the images that a generator of `flipbook.generative.train_lpd` makes.
+
+    Parameters
+    ----------
+    model, images, goal
+        As for `gama`; the goal only decides what is a success.
+    generator : Trained
+
+    Returns
+    -------
+    Perturbed
+        As for `gama`.
+
+    Raises
+    ------
+    ValueError
+        For inputs that `check_inputs` refuses, and a generator of another method or for other channels.
+
+    Notes
+    -----
+    Not in `ALL`, as it searches nothing. A stand-in: `train_lpd` says what it is made from.
+    """
+    return generated(model, images, goal, generator, "LPD-like")
