@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+from flipbook.attacks import _levenberg_marquardt as lm
 from flipbook.attacks import _stationarity
 from flipbook.attacks.madw import madw
 from flipbook.goals import LabelVector, TopKExcludes
@@ -177,3 +178,16 @@ def test_bad_settings(options, message):
     with pytest.raises(ValueError, match=message) as caught:
         madw(model, x, goal, **options)
     assert "\n" not in str(caught.value)
+
+
+def test_few_pixels_and_many_constraints_give_the_same_step():
+    """Unknowns are constraints or pixels, whichever are fewer."""
+    g = torch.Generator().manual_seed(0)
+    rows = TopKExcludes(torch.eye(7)[:3], 2, hide=True).constraints(torch.randn(3, 7, generator=g).double())
+    G = torch.randn(3, 7, 5, generator=g, dtype=torch.float64)
+    ζ, w = torch.rand(3, 14, generator=g).double(), torch.rand(3, 14, generator=g).double() + 0.1
+    counts = rows.exist
+    ζ, w, damping = ζ * counts, w * counts, torch.tensor([0.1, 1.0, 3.0]).double()
+    steps = [solve(rows, G, ζ, w, damping, counts) for solve in (lm._by_rows, lm._by_pixels)]
+    assert steps[0].abs().min() > 0
+    torch.testing.assert_close(steps[0], steps[1], rtol=0, atol=1e-10)

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from flipbook.attacks.ml_deepfool import ml_deepfool
+from flipbook.attacks.ml_deepfool import _least_norm, ml_deepfool
 from flipbook.goals import ClassTarget, HideLabels, LabelVector, TopKEquals, TopKExcludes
 from tests.affine import Affine, SmallNet, mid_grey, random_affine
 from tests.attacks.cases import CODE, images_and_goal
@@ -258,3 +258,15 @@ def test_on_the_boundary_itself_no_image_depends_on_its_neighbours(kind):
         assert alone.iterations[0] == together.iterations[n]
     clear = (goal.margins(model(together.images)).abs() > 1e-6).all(dim=1)
     assert (clear | ~together.reached).all()
+
+
+def test_few_pixels_and_many_rows_give_the_same_step():
+    """Beyond as many rows as pixels the system is solved for the pixels: against least squares with the same ridge."""
+    g = torch.Generator().manual_seed(0)
+    for rows in (4, 9, 23):
+        D = torch.randn(2, rows, 9, generator=g, dtype=torch.float64)
+        t = torch.randn(2, rows, generator=g, dtype=torch.float64)
+        ridge = 1e-3 * D.square().sum(dim=(1, 2)) / rows
+        system = D @ D.transpose(1, 2) + ridge[:, None, None] * torch.eye(rows)
+        expected = (D.transpose(1, 2) @ torch.linalg.solve(system, t[:, :, None])).squeeze(2)
+        torch.testing.assert_close(_least_norm(D, t, 1e-3), expected, rtol=0, atol=1e-9)
