@@ -5,6 +5,7 @@ from itertools import combinations
 import pytest
 import torch
 
+from flipbook.attacks import ALL
 from flipbook.attacks._loss import cross_entropy, hinge
 from flipbook.attacks.cw_l2 import cw_l2
 from flipbook.attacks.sapf import sapf
@@ -358,3 +359,34 @@ def test_numpy_integers_are_whole_numbers():
     model, x = SmallNet(), mid_grey(2)
     a, b = (sapf(model, x, second_best(model, x), k=k, **SHORT).images for k in (30, numpy.int64(30)))
     assert torch.equal(a, b)
+
+
+class ChannelMeans(torch.nn.Module):
+    """Logits of any scale that depend on the means of the channels: every pixel counts, and none counts much."""
+
+    def __init__(self, scale):
+        super().__init__()
+        g = torch.Generator().manual_seed(0)
+        self.W, self.b = torch.randn(6, 3, generator=g).double(), torch.randn(6, generator=g).double() / 10
+        self.scale = scale
+        self.eval()
+
+    def forward(self, x):
+        return self.scale * (20 * (x.mean(dim=(2, 3)) - 0.5) @ self.W.T + self.b)
+
+
+@pytest.mark.parametrize("side", [8, 24])
+@pytest.mark.parametrize("name", ["sapf", "sapf_gs", "sapf_vi"])
+def test_the_default_weight_suits_logits_of_any_scale(name, side):
+    x = torch.rand(2, 3, side, side, generator=torch.Generator().manual_seed(1)).double()
+    options = {"k": 3 * side * side // 2, "inner_iterations": 200, "search_steps": 3, "leave_early": True}
+    options |= {"segments": 9} if name == "sapf_gs" else {}
+    lengths = []
+    for scale in (1e-3, 1.0, 1e3):
+        model = ChannelMeans(scale)
+        goal = ClassTarget(model(x).topk(2, dim=1).indices[:, 1])
+        result = ALL[name](model, x, goal, **options)
+        assert result.reached.all()
+        lengths.append((result.images - x).flatten(1).norm(dim=1))
+    for other in lengths[1:]:
+        torch.testing.assert_close(other, lengths[0], rtol=0.05, atol=0)

@@ -19,7 +19,7 @@ def sapf(
     selection: str = "literal",
     loss: str = "hinge",
     kappa: float = 0.0,
-    initial_weight: float | None = 1e-3,
+    initial_weight: float | None = None,
     search_steps: int = 6,
     rounds: int = 1,
     inner_iterations: int = 2000,
@@ -48,7 +48,8 @@ def sapf(
     kappa : float
         κ >= 0 of the hinge, which it keeps pulling beyond the boundary; a success needs the goal only.
     initial_weight : float, optional
-        λ0, the first λ1: 1e-3 for CIFAR-10, 1e-2 for ImageNet. None takes for each pair 8 L/||∇L||² at the clean image,
+        λ0, the first λ1; published: 1e-3 for CIFAR-10, 1e-2 for ImageNet, from which S solves may not get to a λ1 that
+        suffices where logits are small or depend on all pixels a little. By default 8 L/||∇L||² at each clean image,
         four times what suffices on an affine model that may change all entries, for one more pass each way.
     search_steps : int
         S, solves a pair, each with its own λ1: tenfold until one succeeds, bisected from then on.

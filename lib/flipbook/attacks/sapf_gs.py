@@ -23,7 +23,7 @@ def sapf_gs(
     selection: str = "literal",
     loss: str = "hinge",
     kappa: float = 0.0,
-    initial_weight: float | None = 1e-2,
+    initial_weight: float | None = None,
     search_steps: int = 6,
     rounds: int = 1,
     inner_iterations: int = 2000,

@@ -198,7 +198,7 @@ _LAPTOP = {
     },
     "SAPF": {"initial_weight": 0.1, "search_steps": 3, "inner_iterations": 200},
 }
-_BUDGETS = {"laptop": _LAPTOP, "published": {name: {} for name in _LAPTOP}}
+_BUDGETS = {"laptop": _LAPTOP, "published": {name: {} for name in _LAPTOP} | {"SAPF": {"initial_weight": 1e-3}}}
 _BOUNDED = ("CornerSearch", "PGD l0+linf", "SAPF")  # by k
 
 
@@ -248,7 +248,8 @@ def selections(budget: str, k: int | Tensor) -> list[Trial]:
 
 def grouped(k: int, budget: str, group_weight: float, groups: Tensor) -> Trial:
     """SAPF-GS with a weight λ2 on given superpixels (pairs, H, W)."""
-    hyper = _BUDGETS[budget]["SAPF"] | {"k": k, "group_weight": group_weight}
+    published = {"initial_weight": 1e-2} if budget == "published" else {}
+    hyper = _BUDGETS[budget]["SAPF"] | published | {"k": k, "group_weight": group_weight}
     return Trial("SAPF-GS", f"λ2 = {group_weight:g}", attacks.sapf_gs, hyper, {"groups": groups})
 
 
