@@ -10,6 +10,7 @@ from flipbook.attacks.jma import jma
 from flipbook.goals import ClassTarget, HideLabels, LabelVector
 from flipbook.solvers.nonnegative_qp import gram, solve_nonnegative_qp
 from tests.affine import Affine, SmallNet, mid_grey, random_affine
+from tests.attacks.plain_jma import plain_jma
 
 κ = 1e-6
 
@@ -305,3 +306,29 @@ def test_every_image_that_the_model_sees_is_in_the_box():
 
     result = jma(boxed, x, goal, step=0.3, max_iterations=10, cap_step=False)
     assert result.iterations.max() > 1
+
+
+def _reached(model, goal, x):
+    return bool(goal.reached(model(x[None])))
+
+
+@pytest.mark.parametrize("kind", ["labels", "one-hot"])
+@pytest.mark.parametrize("step", [0.05, 0.3])
+def test_algorithm_1_image_by_image(kind, step):
+    model, images = SmallNet(gain=6.0), mid_grey(5, shape=(3, 8, 8))
+    z, linearisations = model(images), 0
+    wanted, target = (z > 0) ^ (torch.arange(6) < 3), z.argmin(dim=1)
+    for n in range(5):
+        one = {"wanted": wanted[n]} if kind == "labels" else {"target": int(target[n])}
+        goal = LabelVector(wanted[n : n + 1]) if kind == "labels" else ClassTarget(target[n : n + 1])
+        options = {"step": step, "max_iterations": 12, "search_steps": 6, "kappa": 1e-4}
+        result = jma(model, images[n : n + 1], goal, cap_step=False, **options)
+        expected, v = plain_jma(
+            model, images[n], lambda x, goal=goal: bool(goal.reached(model(x[None]))), **options, **one
+        )
+        linearisations += v
+        assert result.reached.item() == (expected is not None)
+        assert int(result.iterations) == (v - 1 + 6 if expected is not None else v)
+        if expected is not None:
+            torch.testing.assert_close(result.images[0], expected, rtol=0, atol=1e-7)
+    assert linearisations > 5

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from flipbook.universal import or_s, oracle
+from flipbook.universal.training import Visits
 from tests.universal.small import affine_pool, net_pool, short
 from tests.universal.test_loss import by_hand
 
@@ -105,3 +106,23 @@ def test_errors():
         result.compose(3)
     with pytest.raises(ValueError, match="no vector of a single label"):
         result.basis()
+
+
+@pytest.mark.parametrize("omega", [(1,), (0, 3)])
+def test_every_step_is_that_of_the_plain_loop(omega):
+    """Several epochs of mini-batches, image by image, with autograd through everything."""
+    pool, training = net_pool(), short(epochs=3, images=6, batch=2, step=0.02, epsilon=0.1)
+    visits, u = Visits(pool, [omega], training), torch.zeros(pool.shape, dtype=torch.float64)
+    for epoch in range(training.epochs):
+        for step in range(visits.steps):
+            pixels, attack, drift, number = u.clone().requires_grad_(), 0.0, 0.0, 0
+            index = visits.rows(epoch, step).index.tolist()
+            for n in index:
+                a, z = pool.net.model((pool.images[n] + pixels)[None])[0], pool.logits[n]
+                attack = attack + sum(torch.nn.functional.softplus(a[k]) for k in omega) / len(omega)
+                for q in set(range(pool.labels)) - set(omega):
+                    drift, number = drift + torch.relu(-torch.tanh(z[q] * a[q])), number + 1
+            (g,) = torch.autograd.grad(attack / len(index) + training.kappa * drift / number, pixels)
+            u = (u - training.xi * training.factor(epoch) * g.sign()).clamp(-training.epsilon, training.epsilon)
+    ours = oracle(pool, [omega], training).vectors[0]
+    torch.testing.assert_close(ours, u, rtol=0, atol=1e-12)
