@@ -31,7 +31,8 @@ METHODS = {  # as printed: the inner attack
     "MASW": "masw",
 }
 _HIDES = ("MASW", "MADW")
-_STEPS = {"kUV": 30, "MADW": 5}  # of inner attacks that need more, or whose steps cost many passes each
+_FEW = {"MADW": 5}  # inner steps that cost many passes each
+_MOST, _LEAST, _BACKWARDS = 30, 10, 90  # kUV's inner steps: k backward passes each
 _MAIN = ("PGD", "kUV", "TkML", "MASW")  # printed for the large sets in the main paper
 SAME, TIMES = "ASR at MASW's length", "of MASW's"
 Cell = tuple[str, int]  # method and k
@@ -138,7 +139,7 @@ def learn(
     check_choice("method", method, tuple(METHODS))
     size, model = scene.size, scene.single.model
     device = next(model.parameters()).device
-    steps = _STEPS.get(method, size.iterations)
+    steps = kuv_steps(k) if method == "kUV" else _FEW.get(method, size.iterations)
     own = {"correlation": scene.single.correlation} if method == "TkALC" else {}
     if method in ("TkML", "TkALC", "TkMIA", "MASW"):
         own["learning_rate"] = size.learning_rate
@@ -163,6 +164,11 @@ def learn(
         return universal.universal_top_k(model, images_, present_, k, attack, **settings, progress=progress)
 
     return kept(f"universal/top-k-{key[:20]}", load=universal.load, learn=search, save=universal.save)
+
+
+def kuv_steps(k: int) -> int:
+    """T of kUV's inner attack: as many as 90 backward passes allow, in 10..30; with fewer it hardly learns."""
+    return min(_MOST, max(_LEAST, _BACKWARDS // k))
 
 
 def cells(panel: masw.Panel, size: Size, methods: Sequence[str] = tuple(METHODS)) -> list[Cell]:
@@ -282,6 +288,6 @@ def reduced(size: Size) -> str:
     """What is smaller than in the paper."""
     return (
         f"{size.training} of 3000 training images, {size.test} of 1000 test images, at most {size.passes} passes over "
-        f"the training images, inner T = {size.iterations} (kUV {_STEPS['kUV']}, MADW {_STEPS['MADW']}), patience "
+        f"the training images, inner T = {size.iterations} (kUV {_LEAST} to {_MOST}, MADW {_FEW['MADW']}), patience "
         f"{size.patience} of 40"
     )
