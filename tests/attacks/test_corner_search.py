@@ -18,6 +18,7 @@ from flipbook.attacks.corner_search import (
 from flipbook.goals import ClassTarget, LabelVector
 from flipbook.passes import Counted
 from tests.affine import Affine, SmallNet, mid_grey, random_affine
+from tests.attacks.plain_corner_search import plain_corner_search
 
 COLUMNS = ("images", "reached", "iterations", "forwards", "backwards", "first_success")
 VARIANTS = ("l0", "l0+linf", "l0+sigma")
@@ -232,6 +233,33 @@ def test_chunks_and_repeated_images_change_nothing():
     for n in (0, 5):
         alone = corner_search(model, images[n : n + 1], goal[n : n + 1], **options)
         assert all(torch.equal(getattr(usual, c)[n : n + 1], getattr(alone, c)) for c in COLUMNS)
+
+
+@pytest.mark.parametrize(("variant", "channels"), [(v, c) for v in VARIANTS for c in (1, 3)])
+def test_equals_the_plain_search(variant, channels):
+    """Each success, its level and its passes, image by image; one to four labels are to flip."""
+    shape, seed, pixels = (channels, 4, 5), 3, 14
+    model, x = SmallNet(channels=channels, gain=4.0), mid_grey(8, shape)
+    goal = LabelVector((model(x) > 0) ^ (torch.arange(6) <= torch.arange(8)[:, None] % 4))
+    options = {"n_max": 30, "n_iter": 12, "increment": 3}
+    sizes = {"l0": [1.0], "l0+linf": [0.0625, 0.125, 0.25], "l0+sigma": [0.8]}[variant]
+    result = corner_search(
+        model, x, goal, k=pixels * channels, variant=variant, epsilon=0.0625, doublings=2, seed=seed, **options
+    )
+    for n in range(8):
+
+        def numbers(turn, level, x0=x[n : n + 1]):
+            return uniform(keys(x0, seed), 12 * level, (turn << 32) + level).view(12, level)
+
+        image, level, passes = plain_corner_search(
+            model, x[n], goal[n : n + 1], pixels, variant, sizes, **options, numbers=numbers
+        )
+        assert bool(result.reached[n]) == (image is not None)
+        assert int(result.forwards[n]) == passes
+        assert int(result.first_success[n]) == (-1 if image is None else passes)
+        if image is not None:
+            assert int(result.iterations[n]) == level
+            torch.testing.assert_close(result.images[n], image, atol=1e-12, rtol=0)
 
 
 CHANGES = [
