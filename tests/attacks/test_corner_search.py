@@ -242,9 +242,9 @@ def test_equals_the_plain_search(variant, channels):
     model, x = SmallNet(channels=channels, gain=4.0), mid_grey(8, shape)
     goal = LabelVector((model(x) > 0) ^ (torch.arange(6) <= torch.arange(8)[:, None] % 4))
     options = {"n_max": 30, "n_iter": 12, "increment": 3}
-    sizes = {"l0": [1.0], "l0+linf": [0.0625, 0.125, 0.25], "l0+sigma": [0.8]}[variant]
+    sizes = {"l0": [1.0], "l0+linf": [0.07, 0.14, 0.28], "l0+sigma": [0.8]}[variant]
     result = corner_search(
-        model, x, goal, k=pixels * channels, variant=variant, epsilon=0.0625, doublings=2, seed=seed, **options
+        model, x, goal, k=pixels * channels, variant=variant, epsilon=0.07, doublings=2, seed=seed, **options
     )
     for n in range(8):
 

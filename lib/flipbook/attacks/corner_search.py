@@ -223,7 +223,7 @@ def _colours(images: Tensor, variant: str, size: float) -> Tensor:
     corner = torch.arange(2**channels, device=x.device)[:, None] >> torch.arange(channels, device=x.device) & 1
     if variant == "l0":
         return corner.to(x).expand(*x.shape[:2], -1, -1)
-    return (x + size * (2 * corner - 1)).clamp(0, 1)
+    return (x + size * (2 * corner - 1).to(x)).clamp(0, 1)
 
 
 def _sigma_map(images: Tensor) -> Tensor:
