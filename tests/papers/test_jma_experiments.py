@@ -35,7 +35,8 @@ def test_hyper_parameters_are_the_printed_ones(code_scene):
         (t.method, t.parameters): t
         for t in paper.trials(reported("jma/table-04"), code_scene, paper.Size(4, 10**9, 10**9))
     }
-    assert trials["JMA", "(0.05, 200)"].hyper == {"step": 0.05, "max_iterations": 200}
+    as_published = {"step": 0.05, "max_iterations": 200, "kappa": 0.0, "cap_step": False}
+    assert trials["JMA", "(0.05, 200)"].hyper == as_published
     expected = {"initial_weight": 1e-4, "search_steps": 10, "max_iterations": 500}
     assert trials["C&W", "(1e-4, 10, 500)"].hyper == expected
     assert trials["MLA-LP", "1000"].hyper == {"max_iterations": 1000}

@@ -25,7 +25,7 @@ def test_every_printed_method_becomes_a_trial_with_arguments_that_its_attack_kno
         for trial in trials:
             known = inspect.signature(trial.attack).parameters
             assert set(trial.hyper) | set(trial.per_image) <= set(known), trial.method
-    assert paper.trial("SAPF", 7, "published").hyper == {"k": 7}
+    assert paper.trial("SAPF", 7, "published").hyper == {"k": 7, "initial_weight": 1e-3}
 
 
 def test_a_k_for_each_pair_follows_its_pair():
