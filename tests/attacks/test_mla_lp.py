@@ -67,7 +67,7 @@ def test_goes_back_to_the_clean_image_after_losing_labels():
 
     model, x = Seen(Ridge()), torch.full((1, 1, 2, 2), 0.5, dtype=torch.float64)
     result = mla_lp(model, x, LabelVector(torch.ones(1, 3)))
-    _, _, first_start, first_step, second_start, second_step = model.x
+    _, _, _, first_start, first_step, second_start, second_step = model.x
     assert torch.equal(first_start, x)
     assert torch.equal(second_start, x)
     assert (second_step - x).abs().max() > (first_step - x).abs().max() > 0

@@ -208,16 +208,21 @@ def test_k_of_every_pair():
 def test_passes_when_nothing_ends_early(selection, turn, T):
     model, x = SmallNet(), mid_grey(3)
     S = 3
-    result = sapf(model, x, second_best(model, x), k=30, selection=selection, search_steps=S, inner_iterations=T)
+    options = {"k": 30, "selection": selection, "search_steps": S, "inner_iterations": T}
+    result = sapf(model, x, second_best(model, x), initial_weight=1e-3, **options)
     backwards = S * (turn * T + -(-T // 2))
     assert (result.backwards == backwards).all()
     assert (result.forwards == backwards + 1 + S).all()
+    calibrated = sapf(model, x, second_best(model, x), **options)  # one pass more each way for the first weight
+    assert (calibrated.backwards == backwards + 1).all()
+    assert (calibrated.forwards == backwards + 2 + S).all()
 
 
 def test_the_papers_budget():
     """S (M 2 T + T/2) gradients with several rounds."""
     model, x = SmallNet(), mid_grey(2)
-    result = sapf(model, x, second_best(model, x), k=30, search_steps=2, rounds=3, inner_iterations=8)
+    options = {"k": 30, "search_steps": 2, "rounds": 3, "inner_iterations": 8, "initial_weight": 1e-3}
+    result = sapf(model, x, second_best(model, x), **options)
     assert (result.backwards == 2 * (3 * 2 * 8 + 4)).all()
 
 
