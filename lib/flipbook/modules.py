@@ -2,6 +2,7 @@
 
 import functools
 import inspect
+import sys
 import types
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -38,19 +39,18 @@ def check_mode(model) -> None:
 
 
 @contextmanager
-def graphs_kept(model) -> Iterator[None]:
-    """Context in which a compiled model keeps what several backward passes through one forward pass need.
+def graphs_kept() -> Iterator[None]:
+    """Context in which a compiled model, or a part of one, keeps what several backward passes through it need.
 
     Raises
     ------
     ValueError
         Where the model was compiled before without it.
     """
-    if not any(type(root).__name__ == "OptimizedModule" for root in roots(model)):
+    config = sys.modules.get("torch._functorch.config")  # there once anything was compiled
+    if config is None:
         yield
         return
-    from torch._functorch import config  # with the compiler, which takes its time to import
-
     try:
         with config.patch(donated_buffer=False):
             yield

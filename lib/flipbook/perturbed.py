@@ -56,6 +56,8 @@ class Perturbed:
         """Put the results of consecutive batches back together, in order; traces get the width of the longest."""
         columns = ("images", "reached", "iterations", "forwards", "backwards", "first_success")
         joined = {name: torch.cat([getattr(part, name) for part in parts]) for name in columns}
+        on_levels = [part.reached_8bit for part in parts]
+        joined["reached_8bit"] = None if any(each is None for each in on_levels) else torch.cat(on_levels)
         return cls(**joined, trace={k: _as_wide([part.trace[k] for part in parts]) for k in parts[0].trace})
 
 

@@ -53,7 +53,7 @@ def attack(function: Callable[..., Perturbed] | None = None, *, l2: tuple[str, .
     @functools.wraps(function)
     def attacked(model, images: Tensor, goal: Goal, *, levels: int | None = None, **options) -> Perturbed:
         if levels is None and getattr(images, "dtype", None) not in HALF:
-            with graphs_kept(model):
+            with graphs_kept():
                 return function(model, images, goal, **options)
         check_images(images)
         shown = _Shown(model, images, levels)
@@ -61,7 +61,7 @@ def attack(function: Callable[..., Perturbed] | None = None, *, l2: tuple[str, .
         radius = math.inf
         if levels is not None:
             options, radius = _with_room(signature, options, images, goal, levels, l2)
-        with graphs_kept(model):
+        with graphs_kept():
             result = function(shown, shown.clean, goal, **options)
         return shown.returned(result, goal, radius)
 
