@@ -1,4 +1,4 @@
-"""TkML, Rank I, MASW and LOTS for one image, as plainly as they can be written: lists, loops and one gradient a step.
+"""Descents for one image, as plainly as they can be written: lists, loops and one gradient a step.
 
 Each function yields the images that the model is asked about, from the clean one on, until its goal is reached.
 """
@@ -46,6 +46,23 @@ def descend(model, x0, loss, reached, radius, rate, steps):
         (g,) = torch.autograd.grad(loss(z), pixels)
         δ = x - x0 - rate * g
         δ = δ * min(1.0, radius / float(δ.norm()))
+        x = (x0 + δ).clamp(0, 1)
+
+
+def steepest(model, x0, loss, reached, *, norm, ε, size, steps, momentum=False):
+    """Goodfellow et al. 2015 (one step), Madry et al. 2018, or with momentum Dong et al. 2018."""
+    x, m = x0, torch.zeros_like(x0)
+    for step in range(steps + 1):
+        yield x
+        pixels = x.clone().requires_grad_()
+        z = model(pixels[None])[0]
+        if step == steps or reached(z):
+            return
+        (g,) = torch.autograd.grad(loss(z), pixels)
+        if momentum:
+            g = m = m + g / g.abs().sum()
+        δ = x - x0 - size * (g.sign() if norm == "linf" else g / g.norm())
+        δ = δ.clamp(-ε, ε) if norm == "linf" else δ * min(1.0, ε / float(δ.norm()))
         x = (x0 + δ).clamp(0, 1)
 
 
