@@ -1,7 +1,7 @@
 """Every measure once: image tensors in [0, 1] of shape (N, channels, H, W) in, one float64 value per image out.
 
 Measures of one image come first, means over a set of images last. A mean says in its name or first line whether it
-runs over all images or over the successful ones only; the two are never mixed (JMA card, section 1).
+runs over all images or over the successful ones only; the two are never mixed.
 """
 
 import torch
@@ -28,8 +28,7 @@ def _difference(images: Tensor, originals: Tensor) -> Tensor:
 def mse(images: Tensor, originals: Tensor) -> Tensor:
     """Mean square of the perturbation, ‖δ‖₂² / m with m = channels · H · W.
 
-    Source: JMA card, section 1. Deviation: JMA section VI-C prints ‖δ‖₂ / √m, but its tables hold the mean square
-    (card, trap T1).
+    Deviation: JMA section VI-C prints ‖δ‖₂ / √m, but its tables hold the mean square.
     """
     return _difference(images, originals).square().mean(1)
 
@@ -42,9 +41,9 @@ def psnr(images: Tensor, originals: Tensor) -> Tensor:
 def ssim(images: Tensor, originals: Tensor) -> Tensor:
     """Structural similarity, at most 1: Gaussian window 11 x 11, σ = 1.5, data range 1, mean over channels.
 
-    Source: Wang et al. 2004, Eq. 13, K₁ = 0.01, K₂ = 0.03; the variant is fixed by the JMA card, section 1, since no
-    paper states its own. Border rule: only windows that lie wholly inside the image count, as in Wang's program and
-    in scikit-image (`gaussian_weights=True, use_sample_covariance=False`); so H and W must be at least 11.
+    Source: Wang et al. 2004, Eq. 13, K₁ = 0.01, K₂ = 0.03; the variant is our choice, since no paper states its own.
+    Border rule: only windows that lie wholly inside the image count, as in Wang's program and in scikit-image
+    (`gaussian_weights=True, use_sample_covariance=False`); so H and W must be at least 11.
     """
     _difference(images, originals)
     height, width = images.shape[-2:]
@@ -100,13 +99,19 @@ def outside_box(images: Tensor) -> Tensor:
 
 def to_8bit(images: Tensor) -> Tensor:
     """Return the images as a file with 256 grey levels would hold them: round(255 x) / 255."""
-    return (images.clamp(0, 1) * 255).round() / 255
+    return to_levels(images, 256)
+
+
+def to_levels(images: Tensor, levels: int) -> Tensor:
+    """Return the images on the nearest of so many grey levels, which go from 0 to 1 in equal steps."""
+    top = levels - 1
+    return (images.clamp(0, 1) * top).round() / top
 
 
 def hamming(logits: Tensor, target: Tensor) -> Tensor:
     """Count the labels not where the target wants them: label j is on when z_j > 0.
 
-    `logits` (N, n), `target` (N, n) of 0/1; source: JMA card, section 1 (decision rule of the multi-label case).
+    `logits` (N, n), `target` (N, n) of 0/1; source: JMA's decision rule, section V-B.
     """
     if logits.shape != target.shape:
         raise ValueError(
@@ -123,8 +128,8 @@ def asr(reached: Tensor) -> float:
 def basr(distance: Tensor, labels: int) -> float:
     """Bit-wise success: mean over all images, failed ones too, of the share of labels that agree with the target.
 
-    `distance` (N,): Hamming distance to the target after the attack; `labels`: n. Source: JMA section VI-C, read as in
-    the card, section 1 ("labels successfully modified" does not fit the printed numbers, trap T10).
+    `distance` (N,): Hamming distance to the target after the attack; `labels`: n. Source: JMA section VI-C, whose
+    "labels successfully modified" does not fit its printed numbers.
     """
     return 1 - _mean(torch.as_tensor(distance).double(), "distance") / labels
 

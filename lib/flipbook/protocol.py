@@ -1,7 +1,7 @@
 """Which images a table attacks, and at what targets: the same for every attack, whatever the number of images.
 
 Everything random is drawn per image from (seed, index in the data set), so that the target of an image does not depend
-on which others are attacked, and the first 50 of 200 images are the 50. Source: JMA card, section 2.
+on which others are attacked, and the first 50 of 200 images are the 50. Source: JMA, section VI.
 """
 
 from collections.abc import Iterator
@@ -142,7 +142,7 @@ def all_off(predicted: Tensor) -> Tensor:
 def other_class(own: Tensor, classes: int, indices: list[int], seed: int = 0) -> Tensor:
     """Return a class other than the image's own, uniform over the other classes, (n,) int64.
 
-    Deviation: the program released with the JMA paper flips code bits and decodes, which is not uniform (card, T23).
+    Deviation: the program released with the JMA paper flips code bits and decodes, which is not uniform.
     """
     if classes < 2:
         raise ValueError(f"classes: {classes}, must be at least 2 to have another one")

@@ -54,7 +54,7 @@ def summarise(
 def common_successes(rows: pd.DataFrame, by: Sequence[str] = ("method", "parameters")) -> pd.DataFrame:
     """Return the rows of the images that every group of `rows` attacked with success; leave hopeless groups out first.
 
-    Means of several attacks over their own successes compare different images (JMA card, trap T18); over these they
+    Means of several attacks over their own successes compare different images; over these they
     compare the same ones.
     """
     groups = rows.groupby(list(by), sort=False).ngroups

@@ -1,4 +1,4 @@
-"""C&W's search as the JMA card's section 4.1 words it: one image, one loop, torch's own Adam. The slow reference."""
+"""C&W's search in plain words: one image, one loop, torch's own Adam. The slow reference."""
 
 import math
 

@@ -34,8 +34,8 @@ def loss_rank_i(z, own, k, chosen):
     )
 
 
-def descend(model, x0, loss, reached, radius, rate, steps):
-    """X <- box(ball(x - rate ∇loss))."""
+def iterates(model, x0, loss, reached, steps, move):
+    """From x0 on, x <- move(x, ∇loss), until the goal is reached or the steps are made."""
     x = x0
     for step in range(steps + 1):
         yield x
@@ -44,26 +44,32 @@ def descend(model, x0, loss, reached, radius, rate, steps):
         if step == steps or reached(z):
             return
         (g,) = torch.autograd.grad(loss(z), pixels)
+        x = move(x, g)
+
+
+def descend(model, x0, loss, reached, radius, rate, steps):
+    """X <- box(ball(x - rate ∇loss))."""
+
+    def move(x, g):
         δ = x - x0 - rate * g
-        δ = δ * min(1.0, radius / float(δ.norm()))
-        x = (x0 + δ).clamp(0, 1)
+        return (x0 + δ * min(1.0, radius / float(δ.norm()))).clamp(0, 1)
+
+    return iterates(model, x0, loss, reached, steps, move)
 
 
 def steepest(model, x0, loss, reached, *, norm, ε, size, steps, momentum=False):
     """Goodfellow et al. 2015 (one step), Madry et al. 2018, or with momentum Dong et al. 2018."""
-    x, m = x0, torch.zeros_like(x0)
-    for step in range(steps + 1):
-        yield x
-        pixels = x.clone().requires_grad_()
-        z = model(pixels[None])[0]
-        if step == steps or reached(z):
-            return
-        (g,) = torch.autograd.grad(loss(z), pixels)
+    m = torch.zeros_like(x0)
+
+    def move(x, g):
+        nonlocal m
         if momentum:
             g = m = m + g / g.abs().sum()
         δ = x - x0 - size * (g.sign() if norm == "linf" else g / g.norm())
         δ = δ.clamp(-ε, ε) if norm == "linf" else δ * min(1.0, ε / float(δ.norm()))
-        x = (x0 + δ).clamp(0, 1)
+        return (x0 + δ).clamp(0, 1)
+
+    return iterates(model, x0, loss, reached, steps, move)
 
 
 def masw(model, x0, own, k, chosen, *, λ, η, ε0, radius, rate, steps, squared=False, margin=0.0):
@@ -89,17 +95,13 @@ def masw(model, x0, own, k, chosen, *, λ, η, ε0, radius, rate, steps, squared
         state["w"] = [state["ε"] / max(float(each), state["ε"]) for each in ζ]  # Eq. 24
         return sum(a * b / mean * c for a, b, c in zip(λs, w, part, strict=True))
 
-    yield from descend(model, x0, loss, reached, radius, rate, steps)
+    return descend(model, x0, loss, reached, radius, rate, steps)
 
 
 def lots(model, x0, τ, reached, step, steps):
     """Rozsa et al. 2017 on grey levels: round, then move the largest gradient entry by `step`."""
-    x = x0
-    for v in range(steps + 1):
-        yield x
-        pixels = x.clone().requires_grad_()
-        z = model(pixels[None])[0]
-        if v == steps or reached(z):
-            return
-        (g,) = torch.autograd.grad((τ - z).square().sum() / 2, pixels)
-        x = ((x * 255).round() / 255 - step * g / g.abs().max()).clamp(0, 1)
+
+    def move(x, g):
+        return ((x * 255).round() / 255 - step * g / g.abs().max()).clamp(0, 1)
+
+    return iterates(model, x0, lambda z: (τ - z).square().sum() / 2, reached, steps, move)

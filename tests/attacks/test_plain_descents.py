@@ -53,37 +53,31 @@ def assert_same_path(mine, theirs, at_least=1):
         torch.testing.assert_close(a, b, rtol=0, atol=1e-9)
 
 
+def assert_descends(attack, loss, goal, model, x, own, chosen, **options):
+    """An attack of plain gradient steps takes those of its loss of logits, own and chosen labels."""
+    options |= {"radius": RADIUS, "learning_rate": RATE, "max_iterations": STEPS}
+    path = plain.descend(
+        model,
+        x,
+        lambda z: loss(z, own, K, chosen),
+        lambda z: bool(goal.reached(z[None])),
+        RADIUS,
+        RATE,
+        STEPS,
+    )
+    assert_same_path(shown_to(attack, model, x, goal, **options), list(path), at_least=2)
+
+
 @pytest.mark.parametrize("targeted", [False, True])
 def test_tkml(targeted):
     for model, x, own, chosen, (present, target) in cases(targeted):
         goal = TopKEquals(target, present=present) if targeted else TopKExcludes(present, K)
-        mine = shown_to(tkml, model, x, goal, radius=RADIUS, learning_rate=RATE, max_iterations=STEPS, leave=True)
-        path = plain.descend(
-            model,
-            x,
-            lambda z, own=own, chosen=chosen: plain.loss_tkml(z, own, K, chosen),
-            lambda z, goal=goal: bool(goal.reached(z[None])),
-            RADIUS,
-            RATE,
-            STEPS,
-        )
-        assert_same_path(mine, list(path), at_least=2)
+        assert_descends(tkml, plain.loss_tkml, goal, model, x, own, chosen, leave=True)
 
 
 def test_rank_i():
     for model, x, own, chosen, (present, target) in cases(targeted=True):
-        goal = TopKEquals(target, present=present)
-        mine = shown_to(rank_i, model, x, goal, radius=RADIUS, learning_rate=RATE, max_iterations=STEPS)
-        path = plain.descend(
-            model,
-            x,
-            lambda z, own=own, chosen=chosen: plain.loss_rank_i(z, own, K, chosen),
-            lambda z, goal=goal: bool(goal.reached(z[None])),
-            RADIUS,
-            RATE,
-            STEPS,
-        )
-        assert_same_path(mine, list(path), at_least=2)
+        assert_descends(rank_i, plain.loss_rank_i, TopKEquals(target, present=present), model, x, own, chosen)
 
 
 @pytest.mark.parametrize(("squared", "margin"), [(False, 0.0), (True, 0.3)])

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from flipbook import fingerprint, paths
+from flipbook.attacks.kfool import RELEASED
 from flipbook.generative import Training
 from flipbook.goals import TopKEquals, TopKExcludes, top_k
 from flipbook.papers.masw import experiments as paper
@@ -84,7 +85,7 @@ def test_the_paper_profile_changes_nothing_but_what_the_victim_asks_for(scene):
     assert paper.trial(full, "FGSM", ("best", 3)).hyper == signs | {"step": 0.015}
     assert paper.trial(full, "PGD", ("best", 3)).hyper == signs | {"step": 0.005, "max_iterations": 300}
     assert paper.trial(full, "MI-FGSM", ("best", 3)).hyper == comparison | {"step": 0.015, "max_iterations": 40}
-    assert paper.trial(full, "kFool", ("", 3)).hyper == paper.RELEASED_KFOOL | {"max_iterations": 300}
+    assert paper.trial(full, "kFool", ("", 3)).hyper == RELEASED | {"max_iterations": 300}
     assert paper.trial(scene, "TkML", ("best", 3), leave=False).hyper["leave"] is False
     assert paper.trial(scene, "TkML", ("", 3), shown="ours").method == "ours"
 

@@ -14,6 +14,7 @@ from flipbook.attacks._batch import batch_view, l2_norm
 from flipbook.attacks._norms import ball_radius
 from flipbook.checks import check_counts, check_images
 from flipbook.goals import Goal
+from flipbook.metrics import to_levels
 from flipbook.modules import graphs_kept
 from flipbook.perturbed import Perturbed
 
@@ -112,7 +113,7 @@ class _Shown:
         if levels is None:
             return
         check_counts(2, levels=levels)
-        rounded = self._rounded(self.clean)
+        rounded = to_levels(self.clean, levels)
         if len(images) and (rounded - self.clean).abs().max() * (levels - 1) > (
             NEAR if images.dtype not in HALF else 0.5
         ):
@@ -124,14 +125,14 @@ class _Shown:
     def __call__(self, x: Tensor) -> Tensor:
         """Logits of what becomes of x when it is returned."""
         if self.levels is not None:
-            x = _StraightThrough.apply(x, self._rounded)
+            x = _StraightThrough.apply(x, self.levels)
         return self.model(x.to(self.dtype)).to(x.dtype)
 
     def returned(self, result: Perturbed, goal: Goal, radius: float) -> Perturbed:
         """The result with its images as the model was shown them, or closer to the clean ones to stay in an L2 ball."""
         images = result.images
         if self.levels is not None:
-            images = self._rounded(images)
+            images = to_levels(images, self.levels)
             beyond = (l2_norm(images - self.clean) > radius).nonzero().flatten()
             if len(beyond):
                 images[beyond] = self._within(result.images[beyond], self.clean[beyond], radius)
@@ -141,9 +142,6 @@ class _Shown:
         reached = result.reached.clone() if self.levels == 256 else None
         return replace(result, images=images.to(self.dtype), reached_8bit=reached)
 
-    def _rounded(self, x: Tensor) -> Tensor:
-        return (x.clamp(0, 1) * (self.levels - 1)).round_().div_(self.levels - 1)
-
     def _within(self, x: Tensor, clean: Tensor, radius: float) -> Tensor:
         """Rounded towards the clean images, by as few entries as keep to the radius."""
         top = self.levels - 1
@@ -152,15 +150,15 @@ class _Shown:
         best = clean
         for part in AWAY:
             size = torch.where(δ.abs() - down >= part, down + 1, down)
-            rounded = self._rounded(clean + δ.sign() * size / top)
+            rounded = to_levels(clean + δ.sign() * size / top, self.levels)
             best = torch.where(batch_view(l2_norm(rounded - clean) <= radius, x), rounded, best)
         return best
 
 
 class _StraightThrough(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, x: Tensor, rounded: Callable[[Tensor], Tensor]) -> Tensor:
-        return rounded(x)
+    def forward(ctx, x: Tensor, levels: int) -> Tensor:
+        return to_levels(x, levels)
 
     @staticmethod
     def backward(ctx, g: Tensor):

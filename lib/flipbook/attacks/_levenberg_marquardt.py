@@ -7,7 +7,7 @@ from flipbook.attacks._ball import into_ball
 from flipbook.attacks._batch import l2_norm
 from flipbook.attacks._record import Record
 from flipbook.attacks._self_paced import Pace, quantities
-from flipbook.goals import Constraints, Goal, equally_many
+from flipbook.goals import Constraints, Goal, equally_many, first_marked
 from flipbook.gradients import row_gradients
 from flipbook.passes import Counted
 from flipbook.perturbed import Perturbed
@@ -86,7 +86,7 @@ def _steps(
             pixels = x[part].requires_grad_()
             logits = net.focus(record.rows[part])(pixels)
         G = row_gradients(net, logits, pixels, Constraints.one_label_each(torch.ones_like(logits)).pick(labels))
-        violated = _first(active[part])
+        violated = first_marked(active[part], int(active[part].sum(dim=1).max()))
         ζ_, w_, counts = (each[part].gather(1, violated) for each in (ζ, weights * active, active))
         own = A[part].pick(violated).among(labels, logits.shape[1])
         solve = _by_rows if own.offsets.shape[1] <= x[0].numel() else _by_pixels
@@ -121,8 +121,3 @@ def _by_pixels(A: Constraints, G: Tensor, ζ: Tensor, w: Tensor, damping: Tensor
     L, _ = torch.linalg.cholesky_ex(Q)
     step = torch.cholesky_solve(rhs, L).squeeze(2)
     return torch.where(step.isfinite().all(dim=1, keepdim=True), step, 0.0).to(G)
-
-
-def _first(mask: Tensor) -> Tensor:
-    """Indices (n, q) of the entries that a mask (n, M) marks, in order; rows with fewer than q are filled up."""
-    return mask.to(torch.int8).argsort(dim=1, descending=True, stable=True)[:, : int(mask.sum(dim=1).max())]

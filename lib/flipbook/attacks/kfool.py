@@ -12,6 +12,7 @@ from flipbook.passes import Counted
 from flipbook.perturbed import Perturbed
 
 PUSHED = ("current", "start")
+RELEASED = {"pushed": "start", "overshoot": 0.0}  # TkML's program, which MASW's comparison and kUAP run
 
 
 @attack

@@ -136,4 +136,9 @@ def equally_many(mask: Tensor, chunk: int | None = None) -> Iterator[tuple[Tenso
     number = mask.sum(dim=1)
     for k in number.unique().tolist():
         for images in (number == k).nonzero().flatten().split(chunk or len(mask)) if k else ():
-            yield images, mask[images].to(torch.int8).argsort(dim=1, descending=True, stable=True)[:, :k]
+            yield images, first_marked(mask[images], k)
+
+
+def first_marked(mask: Tensor, k: int) -> Tensor:
+    """Indices (n, k) of the entries that a mask (n, M) marks, in order; a row with fewer is filled up with others."""
+    return mask.to(torch.int8).argsort(dim=1, descending=True, stable=True)[:, :k]

@@ -5,6 +5,7 @@ Each is `universal_top_k` with one inner attack; what they share is said there a
 
 from torch import Tensor
 
+from flipbook.attacks.kfool import RELEASED
 from flipbook.universal.inner import inner_attack
 from flipbook.universal.top_k import TopKUniversal, universal_top_k
 
@@ -100,7 +101,7 @@ def kuv(
     There the inner attack starts from the clean image and pushes down the label that is highest on it; published with
     `fooling_rate`. Vectors of attacks from x_i + z that choose that label anew fool fewer other images.
     """
-    attack = {"pushed": "start", "overshoot": 0.0} | (attack or {})
+    attack = RELEASED | (attack or {})
     return _uv("kfool", model, images, present, k, max_iterations, attack, {"from_clean": True} | options)
 
 

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from flipbook import attacks, datasets, experiment, generative, ranked, victims
+from flipbook.attacks.kfool import RELEASED
 from flipbook.attacks.tkalc import correlations
 from flipbook.checks import check_choice
 from flipbook.experiment import Trial
@@ -225,7 +226,6 @@ _FEW_TARGETED = {"MADW": 8}  # where they cost one for each violated label
 _FEW_HARD = {"PGD": 50, "ML-C&W": 50}  # against targets on the large sets, where nothing succeeds after step 35 of 100
 _FEW_IMAGES = {"MLA-LP": 4}  # a linear programme of C rows a step
 _EASIEST_ONLY = {"MADW": LARGE}  # for other targets all of some 80 or 268 labels are violated at first
-RELEASED_KFOOL = {"pushed": "start", "overshoot": 0.0}  # TkML's program, which the comparison runs
 _IN_L2 = {"norm": "l2", "loss": "labels"}
 _AS_COMPARED = {  # settings of MASW's comparison that are not the attack's defaults
     "FGSM": _IN_L2 | {"direction": "sign", "step": 0.015},
@@ -233,7 +233,7 @@ _AS_COMPARED = {  # settings of MASW's comparison that are not the attack's defa
     "PGD": _IN_L2 | {"direction": "sign", "step": 0.005},
     "ML-DeepFool": {"rows": "labels", "mode": "all", "margin": 0.0, "scores": "probability", "leave": True},
     "MLA-LP": {"rest": "kept"},
-    "kFool": RELEASED_KFOOL,
+    "kFool": RELEASED,
 }
 
 

@@ -11,6 +11,7 @@ import pandas as pd
 import torch
 
 from flipbook import datasets, fingerprint, ranked, universal
+from flipbook.attacks.kfool import RELEASED
 from flipbook.checks import check_choice
 from flipbook.kept import kept
 from flipbook.papers.masw import experiments as masw
@@ -143,7 +144,7 @@ def learn(
     own = {"correlation": scene.single.correlation} if method == "TkALC" else {}
     if method in ("TkML", "TkALC", "TkMIA", "MASW"):
         own["learning_rate"] = size.learning_rate
-    own |= masw.RELEASED_KFOOL if method == "kUV" else {}
+    own |= RELEASED if method == "kUV" else {}
     attack = inner_attack(METHODS[method], steps, **own | (inner or {}))
     settings = {
         "radius": scene.radius,
