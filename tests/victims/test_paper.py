@@ -71,10 +71,10 @@ def test_readers_own_victim_loads(listed, tmp_path, suffix):
     else:
         content = save(net[1].state_dict())
     listed(content, f"mine.{suffix}", codebook="hadamard 4 3")
-    images = torch.rand(2, 3, 32, 32)
+    images = torch.rand(2, 3, 32, 32, dtype=torch.float64)
     assert "mine" in victims.names()
     assert victims.codebook("mine").shape == (3, 4)
-    torch.testing.assert_close(victims.load("mine")(images), net(images))
+    torch.testing.assert_close(victims.load("mine").double()(images), net.double()(images))
 
 
 def test_weights_of_another_width_are_refused(listed):
