@@ -80,6 +80,19 @@ def test_a_tweak_goes_to_a_folder_of_its_own(made):
     assert fake_checkout.statuses(made)["jma/table-01"].split()[3] == "made"
 
 
+def _is_over(number):
+    """Whether a process works no more, soon: its number may stay until whoever adopted it has asked how it ended."""
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        try:
+            if psutil.Process(number).status() == psutil.STATUS_ZOMBIE:
+                return True
+        except psutil.NoSuchProcess:
+            return True
+        time.sleep(0.1)
+    return False
+
+
 def test_a_killed_run_goes_on_where_it_was(tmp_path):
     root = fake_checkout.lay_out(tmp_path / "fake")
     (root / "hold-table-03").touch()
@@ -118,8 +131,7 @@ def test_a_stopped_run_leaves_nothing_at_work(tmp_path):
     said, _ = run.communicate(timeout=60)
     assert run.returncode == 130
     assert "the same command goes on from here" in said
-    with pytest.raises(ProcessLookupError):
-        os.kill(json.loads(state.read_text())["process"], 0)
+    assert _is_over(json.loads(state.read_text())["process"])
 
 
 def test_two_runs_in_one_folder_are_refused(here):
@@ -193,7 +205,7 @@ def test_a_killed_snakemake_is_told_and_leaves_nothing_at_work(tmp_path):
     said, _ = run.communicate(timeout=60)
     assert run.returncode == 1
     assert "failed  jma/table-03: Snakemake was killed, and its jobs were ended with it" in said
-    assert not psutil.pid_exists(job)
+    assert _is_over(job)
     (root / "hold-table-03").unlink()
     assert "1 made" in fake_checkout.call(root, "jma/table-03").stdout
 
@@ -209,7 +221,7 @@ def test_a_second_signal_does_not_end_the_stop_half_way(tmp_path):
     assert "Stopped. What is made stays" in said
     assert "Traceback" not in errors
     assert "Already stopping" in errors
-    assert not psutil.pid_exists(job)
+    assert _is_over(job)
 
 
 def test_a_folder_with_braces_in_its_name(tmp_path):
