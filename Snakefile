@@ -4,7 +4,7 @@
 # On a cluster, build/ and figures/ must lie on a file system that all nodes share.
 import sys
 
-from flipbook.runner import artefacts
+from companion import artefacts
 
 ROWS = artefacts.read()
 MEMORY = {"laptop": 4_000, "paper": 32_000}  # megabytes asked for on a cluster
@@ -35,4 +35,4 @@ rule artefact:
         device=config.get("device", "auto"),
         retrain="--retrain" if int(config.get("retrain", 0)) else "",
     shell:
-        "exec {params.python:q} -m flipbook.runner.job {input:q} --device {params.device:q} --threads {threads} {params.retrain}"
+        "exec {params.python:q} -m companion.runner.job {input:q} --device {params.device:q} --threads {threads} {params.retrain}"

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Make the environment if there is none, then hand over to `python -m flipbook` (./run_all.sh --help).
+# Make the environment if there is none, then hand over to `python -m companion` (./run_all.sh --help).
 # FLIPBOOK_PYTHON=path uses that interpreter instead, as it is.
 set -euo pipefail
 case "${FLIPBOOK_PYTHON:-}" in
@@ -168,7 +168,7 @@ main() {
     folder=$(ready) || fail "the environment was made but does not start; see build/environment.log"
     python=$PWD/$folder/bin/python
   fi
-  exec "$python" -m flipbook "$@"
+  exec "$python" -m companion "$@"
 }
 
 # Sourced, it only defines its functions: the tests look at them one by one.

@@ -14,7 +14,7 @@ import pandas as pd
 import torch
 from torch.nn.functional import interpolate
 
-from flipbook import datasets, victims
+from companion import datasets, victims
 from flipbook.goals import LabelVector
 from flipbook.solvers import minimax_step
 

@@ -13,7 +13,7 @@ import pandas as pd
 from overhead import keep, keep_memory
 from tqdm import tqdm
 
-from flipbook.papers.cmlu import experiments as paper
+from companion.papers.cmlu import experiments as paper
 
 METHODS = ("Oracle", "Or-S", "SGA", "NAG", "CMLU_alpha", "CMLU_beta")
 MEASURES = ["FR", "NT_R"]

@@ -19,7 +19,8 @@ import torch
 from overhead import Recorder, keep, keep_memory, replay, seconds
 from tqdm import tqdm
 
-from flipbook import datasets, universal, victims
+from companion import datasets, victims
+from flipbook import universal
 from flipbook.universal import Pool, Training
 
 METHODS = {

@@ -3,7 +3,7 @@ import math
 import pandas as pd
 import pytest
 
-from flipbook.cases import cases
+from flipbook.metrics.target_cases import cases
 
 # image, reached, reached_8bit, l0, l1, l2, linf
 PAIRS = [

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from flipbook.checks import (
+from flipbook.core.validation import (
     check_at_least,
     check_choice,
     check_counts,

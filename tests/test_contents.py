@@ -11,8 +11,8 @@ import pytest
 import torch
 from torch import nn
 
-from flipbook import fingerprint
 from flipbook.attacks.jma import jma
+from flipbook.storage import fingerprint
 
 CELL = """
 import functools, re

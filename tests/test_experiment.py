@@ -11,10 +11,11 @@ import pytest
 import torch
 from pandas.testing import assert_frame_equal
 
-from flipbook import experiment, metrics
-from flipbook.experiment import Trial
+from flipbook import metrics
+from flipbook.core.attack_result import Perturbed
+from flipbook.evaluation import experiment
+from flipbook.evaluation.experiment import Trial
 from flipbook.goals import ClassTarget, Goal, LabelVector
-from flipbook.perturbed import Perturbed
 from tests.toy_attack import CALLS, Affine, nudge, traced
 
 

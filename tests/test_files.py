@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from flipbook.files import write_whole
+from flipbook.storage.files import write_whole
 
 
 def test_a_group_is_written_and_nothing_temporary_stays(tmp_path):

@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from flipbook import fingerprint, package_code
 from flipbook.goals import ClassTarget, LabelVector
+from flipbook.storage import fingerprint, package_code
 
 
 @pytest.fixture
@@ -54,9 +54,14 @@ def test_an_attack_counts_with_what_it_imports_and_not_with_other_attacks():
     from flipbook.attacks.jma import jma
 
     modules = fingerprint.with_imports([jma.__module__])
-    assert {"flipbook.attacks.jma", "flipbook.goals", "flipbook.passes", "flipbook.perturbed"} <= set(modules)
+    assert {
+        "flipbook.attacks.jma",
+        "flipbook.goals",
+        "flipbook.core.pass_counter",
+        "flipbook.core.attack_result",
+    } <= set(modules)
     assert "flipbook.attacks" not in modules
-    assert "flipbook.experiment" not in modules
+    assert "flipbook.evaluation.experiment" not in modules
 
 
 def test_tensors_count_by_value_shape_and_type():

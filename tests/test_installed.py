@@ -7,7 +7,7 @@ import zipfile
 
 import pytest
 
-from flipbook import paths
+from companion import paths
 
 SCRIPT = """
 from pathlib import Path

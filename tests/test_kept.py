@@ -3,8 +3,8 @@
 import pytest
 from filelock import FileLock
 
-from flipbook import paths
-from flipbook.kept import alone, kept
+from companion import paths
+from flipbook.storage.cached import alone, kept
 
 
 @pytest.fixture

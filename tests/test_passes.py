@@ -2,8 +2,8 @@
 
 import torch
 
-from flipbook.gradients import directional, row_gradients
-from flipbook.passes import Counted
+from flipbook.core.gradients import directional, row_gradients
+from flipbook.core.pass_counter import Counted
 from tests.affine import SmallNet, mid_grey, random_affine
 
 

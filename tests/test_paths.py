@@ -2,8 +2,8 @@
 
 import pytest
 
-from flipbook import paths
-from flipbook.kept import kept
+from companion import paths
+from flipbook.storage.cached import kept
 
 
 @pytest.mark.parametrize("name", ["../x", "/x", "a/../../x"])

@@ -1,6 +1,6 @@
 import torch
 
-from flipbook.perturbed import Perturbed
+from flipbook.core.attack_result import Perturbed
 
 
 def part(n, steps, value):

@@ -3,10 +3,10 @@
 import pytest
 import torch
 
-from flipbook import ranked
+from companion.sampling import ranked_images
+from companion.sampling.images import select
 from flipbook.attacks import tkml
 from flipbook.goals import TopKExcludes
-from flipbook.protocol import select
 from tests.affine import mid_grey, random_affine
 from tests.test_protocol import Marked, Reader, stack  # noqa: F401 - a fixture for all tests here
 
@@ -29,46 +29,46 @@ def exact(i):
 def test_ranked_first_needs_every_true_label_strictly_above_every_other():
     present = torch.tensor([[1, 1, 0, 0]] * 4 + [[0, 0, 0, 0]]).bool()
     logits = torch.tensor([[3.0, 2, 1, 0], [-3, -2, -4, -5], [3, 1, 2, 0], [3, 1, 1, 0], [3, 2, 1, 0]])
-    assert ranked.ranked_first(logits, present).tolist() == [True, True, False, False, False]
+    assert ranked_images.ranked_first(logits, present).tolist() == [True, True, False, False, False]
 
 
 def test_only_images_without_a_mistake_are_drawn_and_the_others_are_counted():
-    many, few = (ranked.select(Ranks(), Marked(), n, 2, seed=4) for n in (20, 7))
+    many, few = (ranked_images.select(Ranks(), Marked(), n, 2, seed=4) for n in (20, 7))
     assert few.chosen.indices == many.chosen.indices[:7]
     bits = many.present.sum(dim=1)
     assert all(i % 3 for i in many.chosen.indices)
     assert set(bits.tolist()) == {1}  # with two or three labels there are no two others
     # Of all images those with a label and without a mistake are exact; two or three labels leave too few others.
-    everything = ranked.select(Ranks(), Marked(), 23, 2, seed=4)
+    everything = ranked_images.select(Ranks(), Marked(), 23, 2, seed=4)
     assert everything.looked_at == 90
     own = [i for i in range(90) if exact(i)]
     assert everything.exact == len(own)
     assert everything.left_out == sum(bin(i % 8).count("1") > 1 for i in own)
-    assert len(ranked.select(Ranks(), Marked(), 20, 1, seed=4).chosen) == 20
+    assert len(ranked_images.select(Ranks(), Marked(), 20, 1, seed=4).chosen) == 20
     with pytest.raises(ValueError, match=r"images: 24 asked, marked \(test\) has 23 with all true labels on top and 2"):
-        ranked.select(Ranks(), Marked(), 24, 2, seed=4)
+        ranked_images.select(Ranks(), Marked(), 24, 2, seed=4)
     with pytest.raises(ValueError, match="images: 0, must be at least 1"):
-        ranked.select(Ranks(), Marked(), 0, 2)
+        ranked_images.select(Ranks(), Marked(), 0, 2)
 
 
 def test_the_order_is_that_of_all_protocols():
     order = select(Reader(), Marked(), 90, seed=3, require_correct=False).indices
     own = [i for i in order if exact(i) and i % 8 != 7]
-    assert ranked.select(Ranks(), Marked(), 30, 1, seed=3).chosen.indices == own[:30]
+    assert ranked_images.select(Ranks(), Marked(), 30, 1, seed=3).chosen.indices == own[:30]
 
 
 def test_best_and_worst_targets_are_the_ends_of_the_ranking_without_the_true_labels():
     logits = torch.tensor([[5.0, 4, 3, 2, 1, 0]])
     present = torch.tensor([[1, 0, 0, 1, 0, 0]]).bool()
-    assert ranked.targets(logits, present, 2, "best", [0]).nonzero()[:, 1].tolist() == [1, 2]
-    assert ranked.targets(logits, present, 2, "worst", [0]).nonzero()[:, 1].tolist() == [4, 5]
+    assert ranked_images.targets(logits, present, 2, "best", [0]).nonzero()[:, 1].tolist() == [1, 2]
+    assert ranked_images.targets(logits, present, 2, "worst", [0]).nonzero()[:, 1].tolist() == [4, 5]
     ties = torch.zeros(1, 6)
     for case in ("best", "worst"):
-        assert ranked.targets(ties, present, 2, case, [0]).nonzero()[:, 1].tolist() == [1, 2]
+        assert ranked_images.targets(ties, present, 2, case, [0]).nonzero()[:, 1].tolist() == [1, 2]
     with pytest.raises(ValueError, match="image 7 has fewer than 5 labels that it lacks"):
-        ranked.targets(logits, present, 5, "best", [7])
+        ranked_images.targets(logits, present, 5, "best", [7])
     with pytest.raises(ValueError, match="case"):
-        ranked.targets(logits, present, 2, "middle", [0])
+        ranked_images.targets(logits, present, 2, "middle", [0])
 
 
 def test_random_targets_belong_to_the_image_and_avoid_its_labels():
@@ -77,12 +77,12 @@ def test_random_targets_belong_to_the_image_and_avoid_its_labels():
     present[:, 2] = True
     logits = torch.randn(n, labels, generator=torch.Generator().manual_seed(0))
     indices = list(range(n))
-    chosen = ranked.targets(logits, present, 3, "random", indices, seed=1)
+    chosen = ranked_images.targets(logits, present, 3, "random", indices, seed=1)
     assert (chosen.sum(dim=1) == 3).all()
     assert not (chosen & present).any()
-    alone = ranked.targets(logits[[50]], present[[50]], 3, "random", [50], seed=1)
+    alone = ranked_images.targets(logits[[50]], present[[50]], 3, "random", [50], seed=1)
     assert torch.equal(alone, chosen[[50]])
-    assert not torch.equal(ranked.targets(logits, present, 3, "random", indices, seed=2), chosen)
+    assert not torch.equal(ranked_images.targets(logits, present, 3, "random", indices, seed=2), chosen)
     counts = chosen.sum(dim=0)[[0, 1, 3, 4, 5, 6, 7]].double()
     assert (counts / n - 3 / 7).abs().max() < 0.1  # uniform over the others, and not the same for all images
 
@@ -93,7 +93,7 @@ def test_random_targets_belong_to_the_image_and_avoid_its_labels():
      (448, 10, 1.27), (300, 1.2, 0.340)],
 )  # fmt: skip
 def test_pert_of_a_filled_ball_is_what_the_tables_could_hold(side, tau, printed):
-    assert ranked.pert(tau / 2, side, side) == pytest.approx(printed, rel=2e-3)
+    assert ranked_images.pert(tau / 2, side, side) == pytest.approx(printed, rel=2e-3)
 
 
 def test_settings_on_either_range_are_the_same_attack():

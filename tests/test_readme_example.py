@@ -2,7 +2,7 @@
 
 import re
 
-from flipbook import paths
+from companion import paths
 
 
 def test_the_example_of_a_knowledge_graph():

@@ -3,8 +3,8 @@ import pandas as pd
 import pytest
 import torch
 
-from flipbook import graphs, semantics
-from flipbook.graphs import KnowledgeGraph
+from flipbook import graphs
+from flipbook.graphs import KnowledgeGraph, consistency
 from tests.graphs import forests
 
 VOC = graphs.load("voc")
@@ -12,7 +12,7 @@ CAT = ["person", "organism", "cat", "carnivore", "placental", "vertebrate"]
 
 
 def ψ_of(on, targets, graph=VOC):
-    return set(graph.names(semantics.h(graph, graph.mask(on)[None], graph.mask(targets)[None])[0]))
+    return set(graph.names(consistency.h(graph, graph.mask(on)[None], graph.mask(targets)[None])[0]))
 
 
 def random_cases(count, labels, seed, consistent):
@@ -56,7 +56,7 @@ def test_an_isolated_label_goes_alone_and_no_target_takes_nothing():
 @pytest.mark.parametrize("consistent", [True, False])
 def test_h_is_that_of_plain_recursion(consistent):
     for graph, on, targets in random_cases(400, 14, 1, consistent):
-        Ψ = semantics.h(graph, on, targets)
+        Ψ = consistency.h(graph, on, targets)
         for row, vector in enumerate(on.tolist()):
             wanted = forests.plain_h(graph, vector, set(targets[row].nonzero().flatten().tolist()))
             assert set(Ψ[row].nonzero().flatten().tolist()) == wanted
@@ -64,16 +64,16 @@ def test_h_is_that_of_plain_recursion(consistent):
 
 def test_h_leaves_a_consistent_vector_and_switches_nothing_on():
     for graph, on, targets in random_cases(400, 30, 2, True):
-        Ψ = semantics.h(graph, on, targets)
-        assert semantics.globally_consistent(graph, on).all()
-        assert semantics.globally_consistent(graph, on & ~Ψ).all()
+        Ψ = consistency.h(graph, on, targets)
+        assert consistency.globally_consistent(graph, on).all()
+        assert consistency.globally_consistent(graph, on & ~Ψ).all()
         assert (targets & ~Ψ).sum() == 0
         assert (Ψ & ~on).sum() == 0
 
 
 def test_psi_is_the_one_smallest_consistent_set():
     for graph, on, targets in random_cases(60, 8, 3, True):
-        Ψ = semantics.h(graph, on, targets)
+        Ψ = consistency.h(graph, on, targets)
         for row, vector in enumerate(on.tolist()):
             best = forests.smallest(graph, vector, set(targets[row].nonzero().flatten().tolist()))
             assert [set(Ψ[row].nonzero().flatten().tolist())] == best
@@ -81,31 +81,31 @@ def test_psi_is_the_one_smallest_consistent_set():
 
 def test_violations_and_local_consistency_are_those_of_plain_recursion():
     for graph, on, nodes in random_cases(300, 14, 4, False):
-        violating = semantics.violations(graph, on).tolist()
-        at = semantics.consistent_at(graph, on).tolist()
-        local = semantics.locally_consistent(graph, on, nodes).tolist()
+        violating = consistency.violations(graph, on).tolist()
+        at = consistency.consistent_at(graph, on).tolist()
+        local = consistency.locally_consistent(graph, on, nodes).tolist()
         for row, vector in enumerate(on.tolist()):
             plain = [forests.violating(graph, vector, node) for node in range(len(graph))]
             assert violating[row] == plain
             well = [not any(plain[other] for other in forests.family(graph, node)) for node in range(len(graph))]
             assert at[row] == well
             assert local[row] == all(well[node] for node in nodes[row].nonzero().flatten().tolist())
-            assert bool(semantics.globally_consistent(graph, on)[row]) == (not any(plain))
+            assert bool(consistency.globally_consistent(graph, on)[row]) == (not any(plain))
 
 
 def test_a_row_does_not_depend_on_the_others():
     graph, on, targets = next(random_cases(1, 30, 5, True))
-    together = semantics.h(graph, on, targets)
-    alone = torch.cat([semantics.h(graph, on[i : i + 1], targets[i : i + 1]) for i in range(len(on))])
+    together = consistency.h(graph, on, targets)
+    alone = torch.cat([consistency.h(graph, on[i : i + 1], targets[i : i + 1]) for i in range(len(on))])
     assert torch.equal(together, alone)
 
 
 def test_one_target_set_may_serve_all_images():
     on = torch.stack([VOC.mask(CAT), VOC.mask([*CAT, "dog"])])
     assert torch.equal(
-        semantics.h(VOC, on, VOC.mask("cat")), semantics.h(VOC, on, VOC.mask("cat").expand(2, -1).to(torch.uint8))
+        consistency.h(VOC, on, VOC.mask("cat")), consistency.h(VOC, on, VOC.mask("cat").expand(2, -1).to(torch.uint8))
     )
-    assert semantics.locally_consistent(VOC, on, VOC.mask("bottle")).tolist() == [True, True]
+    assert consistency.locally_consistent(VOC, on, VOC.mask("bottle")).tolist() == [True, True]
 
 
 @pytest.mark.parametrize(
@@ -121,7 +121,7 @@ def test_one_target_set_may_serve_all_images():
     ],
 )
 def test_local_consistency_looks_above_and_beneath(on, at, verdict):
-    assert semantics.locally_consistent(VOC, VOC.mask(on)[None], VOC.mask(at)[None]).tolist() == [verdict]
+    assert consistency.locally_consistent(VOC, VOC.mask(on)[None], VOC.mask(at)[None]).tolist() == [verdict]
 
 
 # Measures
@@ -133,7 +133,7 @@ def test_rates_of_hand_made_predictions():
     off = before & ~VOC.mask(["cat", "carnivore", "placental", "vertebrate"])
     only = before & ~VOC.mask("cat")
     after = torch.stack([off[0], only[0], before[0], off[0] | VOC.mask("bottle"), before[0] | VOC.mask(["dog", "bus"])])
-    measured = semantics.measure(before, after, VOC.mask("cat").expand(5, -1), VOC)
+    measured = consistency.measure(before, after, VOC.mask("cat").expand(5, -1), VOC)
     assert list(measured) == ["fr_n", "fr_s", "fr_s_global", "ntr", "ntr_all"]
     assert measured["fr_n"].tolist() == [1, 1, 0, 1, 0]
     assert measured["fr_s"].tolist() == [1, 0, 0, 1, 0]
@@ -144,7 +144,7 @@ def test_rates_of_hand_made_predictions():
 
 def test_without_a_graph_everything_but_the_targets_counts():
     before = torch.tensor([[1, 1, 0, 0]] * 2)
-    measured = semantics.measure(before, torch.tensor([[0, 0, 1, 0], [1, 0, 0, 0]]), torch.tensor([[1, 0, 0, 0]] * 2))
+    measured = consistency.measure(before, torch.tensor([[0, 0, 1, 0], [1, 0, 0, 0]]), torch.tensor([[1, 0, 0, 0]] * 2))
     assert list(measured) == ["fr_n", "ntr", "ntr_all"]
     assert measured["fr_n"].tolist() == [1, 0]
     assert measured["ntr"].tolist() == pytest.approx([2 / 3, np.nan], nan_ok=True)
@@ -154,17 +154,17 @@ def test_without_a_graph_everything_but_the_targets_counts():
 def test_an_image_that_missed_its_goal_can_count_as_clean():
     before, after = torch.tensor([[1, 1, 0]] * 2), torch.tensor([[0, 0, 0]] * 2)
     targets = torch.tensor([[1, 0, 0]] * 2)
-    measured = semantics.measure(before, after, targets, reached=torch.tensor([True, False]))
+    measured = consistency.measure(before, after, targets, reached=torch.tensor([True, False]))
     assert measured["fr_n"].tolist() == [1, 0]
     assert measured["ntr_all"].tolist() == [0.5, 0]
 
 
 def test_labels_tied_to_the_targets_change_for_free():
     before, after = torch.tensor([[1, 1, 0]]), torch.tensor([[0, 0, 1]])
-    assert semantics.flip_rate(before, after, torch.tensor([[1, 1, 0]])).tolist() == [1.0]
-    assert semantics.flip_rate(before, after, torch.tensor([[1, 0, 0]])).tolist() == [1.0]
-    assert semantics.flip_rate(before, before, torch.tensor([[1, 0, 0]])).tolist() == [0.0]
-    assert semantics.flip_rate(before, after, torch.ones(1, 3).bool()).isnan().all()
+    assert consistency.flip_rate(before, after, torch.tensor([[1, 1, 0]])).tolist() == [1.0]
+    assert consistency.flip_rate(before, after, torch.tensor([[1, 0, 0]])).tolist() == [1.0]
+    assert consistency.flip_rate(before, before, torch.tensor([[1, 0, 0]])).tolist() == [0.0]
+    assert consistency.flip_rate(before, after, torch.ones(1, 3).bool()).isnan().all()
 
 
 def test_rmsd_is_in_grey_levels():
@@ -172,7 +172,7 @@ def test_rmsd_is_in_grey_levels():
     images = originals.clone()
     images[0] += 0.01
     images[1, 0, 0, 0] = 1
-    assert semantics.rmsd(images, originals).tolist() == pytest.approx([2.55, 255 / 48**0.5])
+    assert consistency.rmsd(images, originals).tolist() == pytest.approx([2.55, 255 / 48**0.5])
 
 
 def test_target_sets_weigh_equally_and_the_deviation_is_the_populations():
@@ -185,7 +185,7 @@ def test_target_sets_weigh_equally_and_the_deviation_is_the_populations():
         }
     )
     expected = {"fr_n": 0.375, "fr_n_std": 0.375, "ntr": 0.2, "ntr_std": 0.0, "target_sets": 2, "images": 6}
-    for table in (semantics.over_target_sets(rows), semantics.over_target_sets(rows, by=["attack"])):
+    for table in (consistency.over_target_sets(rows), consistency.over_target_sets(rows, by=["attack"])):
         assert len(table) == 1
         assert table.iloc[0][list(expected)].to_dict() == pytest.approx(expected)
 
@@ -194,7 +194,7 @@ def test_groups_keep_their_order_and_do_not_mix():
     rows = pd.DataFrame(
         {"attack": ["b", "b", "a"], "size": [1, 1, 1], "target_set": [0, 1, 0], "fr_n": [1.0, 0.0, 1.0]}
     )
-    table = semantics.over_target_sets(rows, by=["attack", "size"])
+    table = consistency.over_target_sets(rows, by=["attack", "size"])
     assert table["attack"].tolist() == ["b", "a"]
     assert table["fr_n"].tolist() == [0.5, 1.0]
     assert table["fr_n_std"].tolist() == [0.5, 0.0]
@@ -207,25 +207,25 @@ def test_groups_keep_their_order_and_do_not_mix():
 def test_a_target_that_is_not_on_is_refused():
     on = torch.stack([VOC.mask(CAT), VOC.mask("person")])
     with pytest.raises(ValueError, match="'cat' is a target of image 1 but is not predicted on there"):
-        semantics.h(VOC, on, VOC.mask("cat"))
+        consistency.h(VOC, on, VOC.mask("cat"))
 
 
 def test_label_vectors_that_do_not_fit_the_graph_are_refused():
     with pytest.raises(ValueError, match=r"predictions: shape \(1, 20\), must be \(B, 35\): one column for each label"):
-        semantics.h(VOC, torch.ones(1, 20, dtype=torch.bool), VOC.mask([])[None])
+        consistency.h(VOC, torch.ones(1, 20, dtype=torch.bool), VOC.mask([])[None])
     with pytest.raises(ValueError, match=r"targets: shape \(1, 20\), must be \(B, 35\)"):
-        semantics.h(VOC, VOC.mask(CAT)[None], torch.ones(1, 20, dtype=torch.bool))
+        consistency.h(VOC, VOC.mask(CAT)[None], torch.ones(1, 20, dtype=torch.bool))
     with pytest.raises(ValueError, match="targets: 1 rows, predictions: 2"):
-        semantics.h(VOC, VOC.mask(CAT).expand(2, -1), VOC.mask("cat")[None])
+        consistency.h(VOC, VOC.mask(CAT).expand(2, -1), VOC.mask("cat")[None])
     with pytest.raises(ValueError, match="nodes: 1 rows, predictions: 2: give one row for each image"):
-        semantics.locally_consistent(VOC, VOC.mask(CAT).expand(2, -1), VOC.mask("cat")[None])
+        consistency.locally_consistent(VOC, VOC.mask(CAT).expand(2, -1), VOC.mask("cat")[None])
     with pytest.raises(ValueError, match=r"nodes: shape \(2, 20\), must be \(B, 35\)"):
-        semantics.locally_consistent(VOC, VOC.mask(CAT).expand(2, -1), torch.zeros(20, dtype=torch.bool))
+        consistency.locally_consistent(VOC, VOC.mask(CAT).expand(2, -1), torch.zeros(20, dtype=torch.bool))
 
 
 def test_logits_are_refused():
     with pytest.raises(ValueError, match=r"predictions: torch.float32, must be bool or 0/1: give `logits > 0`"):
-        semantics.globally_consistent(VOC, torch.randn(2, 35))
+        consistency.globally_consistent(VOC, torch.randn(2, 35))
 
 
 ON = torch.tensor([[1, 1, 0]] * 2).bool()
@@ -236,26 +236,32 @@ LOGITS = torch.tensor([[-2.0, 3.0, -1.0]] * 2)
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: semantics.measure(ON, LOGITS, Ω), "after: torch.float32, must be bool or 0/1: give `logits > 0`"),
-        (lambda: semantics.measure(LOGITS, ON, Ω), "before: torch.float32, must be bool or 0/1: give `logits > 0`"),
-        (lambda: semantics.measure(ON, LOGITS.int(), Ω), "after: holds other numbers than 0 and 1: give `logits > 0`"),
-        (lambda: semantics.all_off(LOGITS, Ω), "after: torch.float32, must be bool"),
-        (lambda: semantics.flip_rate(ON, LOGITS, Ω), "after: torch.float32, must be bool"),
-        (lambda: semantics.h(VOC, torch.full((1, 35), 2), VOC.mask("cat")), "predictions: holds other numbers than 0"),
-        (lambda: semantics.measure(ON, ON, Ω[0]), r"targets: shape \(3,\), before has \(2, 3\): make them equal"),
-        (lambda: semantics.measure(ON, ON[:, :2], Ω), r"after: shape \(2, 2\), before has \(2, 3\): make them equal"),
-        (lambda: semantics.measure(ON[0], ON, Ω), r"before: shape \(3,\), must be \(B, C\)"),
-        (lambda: semantics.all_off(ON, Ω[:1]), r"targets: shape \(1, 3\), after has \(2, 3\): make them equal"),
-        (lambda: semantics.flip_rate(ON, ON, Ω[:1]), r"excluded: shape \(1, 3\), before has \(2, 3\)"),
-        (lambda: semantics.measure(ON, ON, Ω.to("meta")), "targets are on meta, before on cpu: bring them together"),
-        (lambda: semantics.measure(ON, ON, Ω, reached=Ω), r"reached: torch.bool of shape \(2, 3\), must be bool of"),
-        (lambda: semantics.measure(ON, ON, Ω, reached=Ω[:, 0].int()), r"reached: torch.int32 of shape \(2,\)"),
+        (lambda: consistency.measure(ON, LOGITS, Ω), "after: torch.float32, must be bool or 0/1: give `logits > 0`"),
+        (lambda: consistency.measure(LOGITS, ON, Ω), "before: torch.float32, must be bool or 0/1: give `logits > 0`"),
         (
-            lambda: semantics.measure(~ON, ~ON, Ω, VOC),
+            lambda: consistency.measure(ON, LOGITS.int(), Ω),
+            "after: holds other numbers than 0 and 1: give `logits > 0`",
+        ),
+        (lambda: consistency.all_off(LOGITS, Ω), "after: torch.float32, must be bool"),
+        (lambda: consistency.flip_rate(ON, LOGITS, Ω), "after: torch.float32, must be bool"),
+        (
+            lambda: consistency.h(VOC, torch.full((1, 35), 2), VOC.mask("cat")),
+            "predictions: holds other numbers than 0",
+        ),
+        (lambda: consistency.measure(ON, ON, Ω[0]), r"targets: shape \(3,\), before has \(2, 3\): make them equal"),
+        (lambda: consistency.measure(ON, ON[:, :2], Ω), r"after: shape \(2, 2\), before has \(2, 3\): make them equal"),
+        (lambda: consistency.measure(ON[0], ON, Ω), r"before: shape \(3,\), must be \(B, C\)"),
+        (lambda: consistency.all_off(ON, Ω[:1]), r"targets: shape \(1, 3\), after has \(2, 3\): make them equal"),
+        (lambda: consistency.flip_rate(ON, ON, Ω[:1]), r"excluded: shape \(1, 3\), before has \(2, 3\)"),
+        (lambda: consistency.measure(ON, ON, Ω.to("meta")), "targets are on meta, before on cpu: bring them together"),
+        (lambda: consistency.measure(ON, ON, Ω, reached=Ω), r"reached: torch.bool of shape \(2, 3\), must be bool of"),
+        (lambda: consistency.measure(ON, ON, Ω, reached=Ω[:, 0].int()), r"reached: torch.int32 of shape \(2,\)"),
+        (
+            lambda: consistency.measure(~ON, ~ON, Ω, VOC),
             r"predictions: shape \(2, 3\), must be \(B, 35\)",
         ),
         (
-            lambda: semantics.measure(~ON, ~ON, Ω),
+            lambda: consistency.measure(~ON, ~ON, Ω),
             "targets: label 0 is a target of image 0 but is not predicted on there",
         ),
     ],
@@ -267,17 +273,17 @@ def test_measures_refuse_what_is_no_prediction_in_one_line(call, message):
 
 
 def test_predictions_may_be_numbers():
-    assert semantics.all_off(ON.int(), Ω.long()).tolist() == [False, False]
-    assert semantics.measure(ON.int(), ON & ~Ω, Ω.to(torch.uint8))["fr_n"].tolist() == [1, 1]
+    assert consistency.all_off(ON.int(), Ω.long()).tolist() == [False, False]
+    assert consistency.measure(ON.int(), ON & ~Ω, Ω.to(torch.uint8))["fr_n"].tolist() == [1, 1]
 
 
 def test_tensors_on_two_devices_are_refused():
     with pytest.raises(ValueError, match=r"predictions are on meta, graph 'voc' is on cpu: use graph.to"):
-        semantics.violations(VOC, torch.ones(1, 35, dtype=torch.bool, device="meta"))
+        consistency.violations(VOC, torch.ones(1, 35, dtype=torch.bool, device="meta"))
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 def test_a_gpu_gives_the_same():
     for graph, on, targets in random_cases(20, 30, 6, True):
-        there = semantics.h(graph.to("cuda"), on.cuda(), targets.cuda())
-        assert torch.equal(there.cpu(), semantics.h(graph, on, targets))
+        there = consistency.h(graph.to("cuda"), on.cuda(), targets.cuda())
+        assert torch.equal(there.cpu(), consistency.h(graph, on, targets))

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from flipbook.store import Store
+from flipbook.storage.store import Store
 
 PROJECT = Path(__file__).parents[1]
 
@@ -57,7 +57,7 @@ def test_many_writers_lose_nothing(store, folder):
     program = textwrap.dedent(
         """
         import sys, pandas as pd, torch
-        from flipbook.store import Store
+        from flipbook.storage.store import Store
         store, writer = Store.of("toy", {"step": 1}), int(sys.argv[1])
         for part in range(10):
             keys = [f"{writer}-{part}", f"shared-{part}"]
@@ -161,7 +161,7 @@ def test_a_killed_writer_leaves_what_is_ignored(store, folder):
     program = textwrap.dedent(
         """
         import os, pathlib, signal, pandas as pd
-        from flipbook.store import Store
+        from flipbook.storage.store import Store
 
         def half(path, content):
             with path.open("wb") as file:

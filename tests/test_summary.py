@@ -3,7 +3,7 @@ import math
 import pandas as pd
 import pytest
 
-from flipbook.summary import common_successes, summarise
+from flipbook.metrics.aggregate import common_successes, summarise
 
 
 @pytest.fixture

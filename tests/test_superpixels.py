@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from flipbook.superpixels import superpixels
+from flipbook.sparse.superpixels import superpixels
 
 
 def halves():

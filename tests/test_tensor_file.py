@@ -7,7 +7,7 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 
-from flipbook import tensor_file
+from flipbook.storage import tensor_file
 
 
 def test_round_trip_keeps_values_types_and_the_description(tmp_path):

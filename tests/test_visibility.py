@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from flipbook.visibility import WEIGHTINGS, visibility_weights
+from flipbook.sparse.visibility import WEIGHTINGS, visibility_weights
 
 
 def images(n=2, channels=2):

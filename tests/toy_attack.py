@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from flipbook.perturbed import Perturbed
+from flipbook.core.attack_result import Perturbed
 
 
 class Affine(nn.Module):

@@ -1,3 +1,3 @@
-"""Flipbook: batched multi-label adversarial attacks, and a reproducible companion to five papers."""
+"""Flipbook: batched adversarial attacks on multi-label and multi-class image classifiers."""
 
 __version__ = "0.1.0"

@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from flipbook.attacks._apgd import _Pace, checkpoints
 from flipbook.attacks.apgd import apgd
+from flipbook.attacks.engines.auto_pgd import _Pace, checkpoints
 from flipbook.attacks.mla_u import mla_u
 from flipbook.goals import ClassTarget, LabelVector
 from tests.affine import Affine, SmallNet, mid_grey, random_affine

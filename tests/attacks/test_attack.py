@@ -9,9 +9,9 @@ import torch
 from torch import nn
 
 from flipbook import attacks, metrics
-from flipbook.attacks._attack import attack
+from flipbook.attacks.engines.entry import attack
+from flipbook.core.attack_result import Perturbed
 from flipbook.goals import HideLabels, LabelVector
-from flipbook.perturbed import Perturbed
 from tests.affine import SmallNet, mid_grey, random_affine
 from tests.attacks.cases import goals_of, images_and_goal, model_named, settings, sliced
 from tests.attacks.test_every_attack import prepare

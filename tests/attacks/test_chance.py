@@ -4,7 +4,7 @@ import pytest
 import torch
 from scipy import stats
 
-from flipbook.attacks._chance import GOLDEN, _mix, keys, normal, uniform
+from flipbook.core.per_image_random import GOLDEN, _mix, keys, normal, uniform
 from tests.affine import mid_grey
 
 

@@ -4,7 +4,6 @@ import pytest
 import torch
 from torch import nn
 
-from flipbook.attacks._chance import keys, uniform
 from flipbook.attacks.corner_search import (
     _best_moves,
     _colours,
@@ -15,8 +14,9 @@ from flipbook.attacks.corner_search import (
     _sigma_map,
     corner_search,
 )
+from flipbook.core.pass_counter import Counted
+from flipbook.core.per_image_random import keys, uniform
 from flipbook.goals import ClassTarget, LabelVector
-from flipbook.passes import Counted
 from tests.affine import Affine, SmallNet, mid_grey, random_affine
 from tests.attacks.plain_corner_search import plain_corner_search
 

@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from flipbook.attacks.cw_l0 import cw_l0
+from flipbook.core.attack_result import Perturbed
 from flipbook.goals import ClassTarget, HideLabels
-from flipbook.perturbed import Perturbed
 from tests.affine import Affine, SmallNet, mid_grey, random_affine
 
 SHORT = {"initial_const": 0.05, "largest_const": 2.0, "max_iterations": 6, "learning_rate": 0.05, "shrink": 1.5}

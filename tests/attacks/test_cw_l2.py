@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from flipbook.attacks import _penalty, cw_l2, ecoc_attack, ml_cw
+from flipbook.attacks import cw_l2, ecoc_attack, ml_cw
+from flipbook.attacks.engines import penalty_search
 from flipbook.goals import ClassTarget, LabelVector
 from tests.affine import Affine, SmallNet, mid_grey, random_affine
 from tests.attacks.cases import CODE
@@ -32,7 +33,7 @@ def test_equals_the_plain_search_of_one_image(λ, iterations, rate):
             max_iterations=iterations,
             learning_rate=rate,
         )
-        steps = -(-sum(lengths) // _penalty.BLOCK) * _penalty.BLOCK  # an image leaves at the end of a block
+        steps = -(-sum(lengths) // penalty_search.BLOCK) * penalty_search.BLOCK  # an image leaves at the end of a block
         assert int(result.backwards[n]) == min(steps, 4 * iterations)
         assert int(result.forwards[n]) == int(result.backwards[n]) + 1
         assert bool(result.reached[n]) == (nearest is not None)

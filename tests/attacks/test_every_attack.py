@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from flipbook.attacks import ALL
-from flipbook.perturbed import Perturbed
+from flipbook.core.attack_result import Perturbed
 from tests.attacks.cases import MODELS, goals_of, images_and_goal, model_named, narrowed, settings, sliced
 
 COLUMNS = ("images", "reached", "iterations", "forwards", "backwards", "first_success")

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from flipbook.attacks import ALL, fgsm
-from flipbook.attacks._label_loss import goal_loss, label_loss
+from flipbook.attacks.engines.label_losses import goal_loss, label_loss
 from flipbook.goals import ClassTarget, HideLabels, LabelVector, TopKEquals, TopKExcludes
 from tests.affine import Affine, mid_grey, random_affine
 from tests.attacks.seen import Seen

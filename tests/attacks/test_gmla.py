@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from flipbook.attacks import _apgd
-from flipbook.attacks._targets import all_losses, parted_losses, split, target_losses
+from flipbook.attacks.engines import auto_pgd
+from flipbook.attacks.engines.target_split import all_losses, parted_losses, split, target_losses
 from flipbook.attacks.gmla import _rule, gmla
 from flipbook.attacks.mla_c import mla_c
 from flipbook.attacks.mla_u import mla_u
@@ -58,8 +58,8 @@ def test_whole_paths_equal_the_plain_attack_through_all_checks(variant, tau):
         return goal, T[None]
 
     options = {"bound": 0.01, "step": 0.012, "max_iterations": 120, "momentum": 0.75, "shortenings": 2}
-    rules = {"full": (parted_losses, _rule(tau)), "beta": (all_losses, _apgd.signs)}
-    result = _apgd.auto_pgd(model, x, goal, *rules[variant], **options, part=part)
+    rules = {"full": (parted_losses, _rule(tau)), "beta": (all_losses, auto_pgd.signs)}
+    result = auto_pgd.auto_pgd(model, x, goal, *rules[variant], **options, part=part)
     assert not result.reached
     plain_apgd.attack(model.model, x, wanted, T, never, variant=variant, tau=tau, bound=0.01, steps=120, step=0.012)
     with torch.no_grad():

@@ -4,11 +4,11 @@ import pytest
 import torch
 from torch import nn
 
-from flipbook.attacks import _levenberg_marquardt as lm
-from flipbook.attacks import _stationarity
+from companion.papers.masw import stationarity
+from flipbook.attacks.engines import levenberg_marquardt as lm
 from flipbook.attacks.madw import madw
+from flipbook.core.pass_counter import Counted
 from flipbook.goals import LabelVector, TopKExcludes
-from flipbook.passes import Counted
 from tests.affine import Affine, SmallNet, mid_grey, random_affine
 from tests.attacks.cases import images_and_goal
 from tests.attacks.test_masw import Seen
@@ -117,7 +117,7 @@ def test_the_printed_scalar_and_its_slopes():
     x, z, η, v, ς, w = (torch.rand(shape, generator=g, dtype=torch.float64) for shape in shapes)
     goal = LabelVector(torch.tensor([[1, 0, 1]]))
     net = Counted(model, x)
-    L, slopes, logits, ζ = _stationarity._stationarity(net, x, z, v, η, ς, goal, w)
+    L, slopes, logits, ζ = stationarity._stationarity(net, x, z, v, η, ς, goal, w)
     y = goal.signs[0].double()
     variables = [each.clone().flatten().requires_grad_() for each in (z, v, η, ς)]
     x_ = x.flatten().clone().requires_grad_()
@@ -131,7 +131,7 @@ def test_the_printed_scalar_and_its_slopes():
     for slope, each in zip(slopes, wanted, strict=True):
         torch.testing.assert_close(slope.flatten(), each)
     torch.testing.assert_close(ζ, (-goal.margins(logits)).clamp(min=0))
-    assert (int(net.forwards), int(net.backwards)) == (1, _stationarity.BACKWARDS)
+    assert (int(net.forwards), int(net.backwards)) == (1, stationarity.BACKWARDS)
 
 
 def test_the_printed_form_solves_its_equation_and_does_not_attack():
@@ -154,7 +154,7 @@ def test_the_printed_form_keeps_images_apart_and_works_on_affine_models():
             alone = madw(model, x[i : i + 1], goal[i : i + 1], mode="scalar", max_iterations=5, leave=False)
             torch.testing.assert_close(together.images[i], alone.images[0], atol=1e-9, rtol=0)
             assert alone.backwards[0] == together.backwards[i]
-        assert together.backwards[0] == 6 * _stationarity.BACKWARDS
+        assert together.backwards[0] == 6 * stationarity.BACKWARDS
         assert len(madw(model, x[:0], goal[:0], mode="scalar")) == 0
 
 

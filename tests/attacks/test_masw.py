@@ -4,9 +4,9 @@ import pytest
 import torch
 from torch import nn
 
-from flipbook.attacks._ball import Loss, Plain, descend
-from flipbook.attacks._chance import keys, uniform
+from flipbook.attacks.engines.projected_descent import Loss, Plain, descend
 from flipbook.attacks.masw import constraint_factors, margins_to_next, masw
+from flipbook.core.per_image_random import keys, uniform
 from flipbook.goals import LabelVector, TopKEquals, TopKExcludes
 from tests.affine import Affine, SmallNet, mid_grey, random_affine
 from tests.attacks.cases import images_and_goal

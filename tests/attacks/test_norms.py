@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from flipbook.attacks import fgsm, mi_fgsm, pgd
-from flipbook.attacks._norms import uniform_start
+from flipbook.attacks.engines.norm_balls import uniform_start
 from flipbook.goals import ClassTarget, HideLabels, LabelVector, TopKEquals, TopKExcludes
 from tests.affine import SmallNet, mid_grey, random_affine
 from tests.attacks.seen import Seen

@@ -6,10 +6,10 @@ import pytest
 import torch
 from scipy import stats
 
-from flipbook.attacks._chance import keys
 from flipbook.attacks.one_pixel import _draw, _evaluate, _first, _fitter, _mutants, one_pixel
+from flipbook.core.pass_counter import Counted
+from flipbook.core.per_image_random import keys
 from flipbook.goals import ClassTarget
-from flipbook.passes import Counted
 from tests.affine import Affine, SmallNet, mid_grey, random_affine
 
 COLUMNS = ("images", "reached", "iterations", "forwards", "backwards", "first_success")

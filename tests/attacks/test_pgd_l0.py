@@ -5,8 +5,8 @@ import math
 import pytest
 import torch
 
-from flipbook.attacks._chance import keys, uniform
 from flipbook.attacks.pgd_l0 import pgd_l0
+from flipbook.core.per_image_random import keys, uniform
 from flipbook.goals import ClassTarget, HideLabels, LabelVector
 from tests.affine import SmallNet, mid_grey, random_affine
 

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from flipbook.attacks import ALL
-from flipbook.attacks._loss import cross_entropy, hinge
 from flipbook.attacks.cw_l2 import cw_l2
+from flipbook.attacks.engines.losses import cross_entropy, hinge
 from flipbook.attacks.sapf import sapf
 from flipbook.goals import ClassTarget
 from flipbook.solvers.nonnegative_qp import gram, solve_nonnegative_qp

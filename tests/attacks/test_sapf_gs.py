@@ -6,7 +6,7 @@ import torch
 from flipbook.attacks.sapf import sapf
 from flipbook.attacks.sapf_gs import sapf_gs
 from flipbook.goals import ClassTarget
-from flipbook.superpixels import superpixels
+from flipbook.sparse.superpixels import superpixels
 from tests.affine import SmallNet, mid_grey, random_affine
 
 SHAPE = (3, 8, 8)

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from flipbook.attacks._factorisation import factorise
+from flipbook.attacks.engines.factorised import factorise
 from flipbook.attacks.sapf import sapf
 from flipbook.attacks.sapf_vi import sapf_vi
 from flipbook.goals import ClassTarget

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from flipbook.attacks._self_paced import QUANTITIES, Pace, SelfPaced
+from flipbook.attacks.engines.self_paced import QUANTITIES, Pace, SelfPaced
 
 ONE = torch.zeros(1, 1, 2, 2, dtype=torch.float64)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from flipbook import paths
+from companion import paths
 
 SHARED = paths.ROOT.parent / "shared" / "datasets"
 VOC_LABELS = [

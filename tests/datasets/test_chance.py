@@ -1,6 +1,6 @@
 import numpy as np
 
-from flipbook.datasets import chance
+from companion.datasets import chance
 
 FIRST_ROW = [0.5347529, 0.5997013, 0.6599746]
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from flipbook import datasets
+from companion import datasets
 
 EMBEDDED = {
     "pictograms20": (3, 64, 20, "VOC 2012"),

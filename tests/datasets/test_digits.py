@@ -3,8 +3,8 @@ import pytest
 import torch
 from sklearn.datasets import load_digits
 
-from flipbook import datasets
-from flipbook.datasets import digits
+from companion import datasets
+from companion.datasets import digits
 
 
 def test_splits_are_disjoint_and_complete():

@@ -1,7 +1,7 @@
 import pytest
 
-from flipbook import datasets
-from flipbook.datasets import drift
+from companion import datasets
+from companion.datasets import drift
 
 
 @pytest.mark.parametrize("name", drift.expected())

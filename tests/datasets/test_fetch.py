@@ -9,9 +9,9 @@ import pytest
 import torch
 from torchvision.datasets import CIFAR10, GTSRB, MNIST
 
-from flipbook import datasets
-from flipbook.datasets import __main__ as command
-from flipbook.datasets import fetch
+from companion import datasets
+from companion.datasets import __main__ as command
+from companion.datasets import fetch
 from tests.datasets import layouts
 
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from flipbook.datasets import glyphs
+from companion.datasets import glyphs
 
 
 def test_ink_fills_its_box():

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch.utils.data import DataLoader
 
-from flipbook import datasets
+from companion import datasets
 
 INDICES = [3, 0, 41, 3, -1]
 

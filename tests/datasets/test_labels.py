@@ -1,6 +1,6 @@
 import pytest
 
-from flipbook.datasets import glyphs, labels
+from companion.datasets import glyphs, labels
 
 NAMES = ("pictograms20", "pictograms80", "pictograms81", "pictograms268", "pictograms10", "pictograms238")
 

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from flipbook import datasets
-from flipbook.datasets import labels, leaves
-from flipbook.datasets.recipes import RECIPES, THEMES
+from companion import datasets
+from companion.datasets import labels, leaves
+from companion.datasets.recipes import RECIPES, THEMES
 
 IN_TURN = ("pictograms20", "pictograms80", "pictograms81", "pictograms268")
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from flipbook import datasets
+from companion import datasets
 from tests.datasets import layouts
 
 

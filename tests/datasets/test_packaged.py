@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from flipbook.datasets import packaged
+from companion.datasets import packaged
 
 
 def test_only_the_test_split_shows_the_held_out_photographs():

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from flipbook import datasets
-from flipbook.datasets import photographs, real
+from companion import datasets
+from companion.datasets import photographs, real
 from tests.datasets import layouts
 
 
@@ -178,7 +178,7 @@ def test_incomplete_photographs_give_one_line(root, name, change, reason):
     change(root)
     with pytest.raises(OSError, match=reason) as refusal:
         datasets.load(name, "test")
-    assert f"`python -m flipbook.datasets {name}`" in str(refusal.value)
+    assert f"`python -m companion.datasets {name}`" in str(refusal.value)
     assert "\n" not in str(refusal.value)
 
 
@@ -191,7 +191,7 @@ def test_absent_data_name_the_folder_and_the_command(root, name, there):
         datasets.load(name, "test")
     line = str(refusal.value)
     assert str(root / real.FOLDERS[name]) in line
-    remedy = f"`python -m flipbook.datasets {name}`" if name in real.OFFICIAL else "put its images there as"
+    remedy = f"`python -m companion.datasets {name}`" if name in real.OFFICIAL else "put its images there as"
     assert remedy in line
     assert "DATA_ROOT" in line
     assert "\n" not in line
@@ -270,7 +270,7 @@ def refused(name, split, reason=""):
         datasets.load(name, split)
     line = str(refusal.value)
     assert reason in line
-    assert f"`python -m flipbook.datasets {name}`" in line
+    assert f"`python -m companion.datasets {name}`" in line
     assert "\n" not in line
 
 

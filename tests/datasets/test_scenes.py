@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from flipbook import datasets
-from flipbook.datasets import leaves, scenes
-from flipbook.datasets.recipes import RECIPES
+from companion import datasets
+from companion.datasets import leaves, scenes
+from companion.datasets.recipes import RECIPES
 
 MULTI = ("pictograms20", "pictograms80", "pictograms81", "pictograms268", "crowds268")
 HIERARCHICAL = ("pictograms81", "pictograms268", "crowds268")

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from flipbook import datasets
-from flipbook.datasets import labels, signs
+from companion import datasets
+from companion.datasets import labels, signs
 
 
 def test_signs32_are_the_first_classes_of_signs43():

@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 import torch
 
-from flipbook import experiment
+from flipbook.evaluation import experiment
 from flipbook.generative import gama, lpd, train_gama, train_lpd
 from flipbook.goals import LabelVector, TopKExcludes
 from tests.generative.small import images, labels, short, victim

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
+from flipbook.generative.generator import seeded
 from flipbook.generative.network import ImageGenerator, Trained, bounded
-from flipbook.universal.generator import seeded
 from tests.generative.small import images
 
 

@@ -4,8 +4,8 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from flipbook import fingerprint
 from flipbook.generative import load, save, train_lpd
+from flipbook.storage import fingerprint
 from tests.generative.small import images, short, victim
 
 

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from flipbook import paths
+from companion import paths
 from flipbook.graphs import __main__ as command
 from flipbook.graphs import hierarchy
 from flipbook.graphs.loading import shipped

@@ -3,9 +3,10 @@ import json
 import pytest
 import torch
 
-from flipbook import datasets, graphs, paths
-from flipbook.datasets import labels
-from flipbook.victims import abstract
+from companion import datasets, paths
+from companion.datasets import labels
+from companion.victims import abstract
+from flipbook import graphs
 
 SIZES = {
     "voc": (35, 20),

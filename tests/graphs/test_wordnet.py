@@ -2,7 +2,7 @@ import importlib.util
 
 import pytest
 
-from flipbook import paths
+from companion import paths
 from flipbook.graphs import wordnet
 from flipbook.graphs.loading import shipped
 

@@ -3,8 +3,8 @@
 import pandas as pd
 import pytest
 
-from flipbook.papers.cmlu import claims as cmlu_claims
-from flipbook.report import Claims
+from companion.papers.cmlu import claims as cmlu_claims
+from companion.report import Claims
 
 
 def rows(size=2, images=40, **rates):

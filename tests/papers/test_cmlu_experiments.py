@@ -6,12 +6,13 @@ import pandas as pd
 import pytest
 import torch
 
-from flipbook import universal, victims
-from flipbook.papers.cmlu import costs, pictures, plane, tables
-from flipbook.papers.cmlu import experiments as paper
-from flipbook.report import reported
+from companion import victims
+from companion.papers.cmlu import costs, pictures, plane, tables
+from companion.papers.cmlu import experiments as paper
+from companion.report import reported
+from companion.victims.loading import labels
+from flipbook import universal
 from flipbook.universal.plane import Plane
-from flipbook.victims.loading import labels
 
 SMALL = paper.Size(
     labels=2, sets=2, images=4, epochs=1, batch=4, training=500, test=500, in_training=1, in_test=1, attacked=500

@@ -4,8 +4,8 @@ import pandas as pd
 import pytest
 import torch
 
-from flipbook.papers.cmlu import plane_claims
-from flipbook.report import Claims
+from companion.papers.cmlu import plane_claims
+from companion.report import Claims
 
 
 def verdict(check, *arguments, **options):

@@ -3,8 +3,8 @@
 import pandas as pd
 import pytest
 
-from flipbook.papers.gmla import claims as claim
-from flipbook.report import Claims
+from companion.papers.gmla import claims as claim
+from companion.report import Claims
 
 
 def rows(cell="x", measure="fr_s", **methods):

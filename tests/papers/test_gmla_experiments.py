@@ -7,11 +7,13 @@ import pandas as pd
 import pytest
 import torch
 
-from flipbook import attacks, experiment, graphs, semantics
+from companion.papers.gmla import experiments as paper
+from companion.papers.with_logits import observed
+from companion.report import reported
+from flipbook import attacks, graphs
+from flipbook.evaluation import experiment
 from flipbook.goals import HideLabels, LabelVector
-from flipbook.papers.gmla import experiments as paper
-from flipbook.papers.observed import observed
-from flipbook.report import reported
+from flipbook.graphs import consistency
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +38,7 @@ def test_every_printed_cell_has_a_panel_and_every_method_a_trial(scene):
 
 
 def test_images_are_consistent_and_hold_their_target_set(clean, scene):
-    assert semantics.globally_consistent(clean.graph, clean.predicted).all()
+    assert consistency.globally_consistent(clean.graph, clean.predicted).all()
     assert clean.looked_at == 128 > len(clean.indices) == len(clean.images) == len(clean.predicted)
     with torch.no_grad():
         assert torch.equal(clean.model(scene.images) > 0, scene.predicted)

@@ -3,8 +3,8 @@
 import pandas as pd
 import pytest
 
-from flipbook.papers.jma import claims as jma_claims
-from flipbook.report import Claims
+from companion.papers.jma import claims as jma_claims
+from companion.report import Claims
 
 
 def rows(**methods):

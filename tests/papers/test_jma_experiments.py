@@ -3,10 +3,12 @@
 import pytest
 import torch
 
-from flipbook import attacks, datasets, experiment, victims
-from flipbook.papers.jma import experiments as paper
-from flipbook.report import reported
-from flipbook.victims.paper import EXPECTED
+from companion import datasets, victims
+from companion.papers.jma import experiments as paper
+from companion.report import reported
+from companion.victims.paper import EXPECTED
+from flipbook import attacks
+from flipbook.evaluation import experiment
 
 TABLES = [f"table-{number:02d}" for number in range(1, 15)]
 

@@ -7,10 +7,10 @@ import pandas as pd
 import pytest
 import torch
 
-from flipbook import paths
-from flipbook.papers.masw import ablation
-from flipbook.papers.masw import ablation_claims as claims
-from flipbook.papers.masw import experiments as paper
+from companion import paths
+from companion.papers.masw import ablation
+from companion.papers.masw import ablation_claims as claims
+from companion.papers.masw import experiments as paper
 
 
 @pytest.fixture(scope="module")

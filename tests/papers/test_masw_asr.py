@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from flipbook.papers.masw import experiments as paper
-from flipbook.papers.masw.asr import asr_eq1, rates
+from companion.papers.masw import experiments as paper
+from companion.papers.masw.asr import asr_eq1, rates
 
 
 def ranked(*labels):

@@ -3,8 +3,8 @@
 import pandas as pd
 import pytest
 
-from flipbook.papers.masw import claims as claim
-from flipbook.report import Claims
+from companion.papers.masw import claims as claim
+from companion.report import Claims
 
 
 def rows(measure="lfr", images=10, case="", k=3, dataset="VOC 2012", **methods):

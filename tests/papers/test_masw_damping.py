@@ -5,11 +5,11 @@ import inspect
 import pandas as pd
 import pytest
 
-from flipbook import paths
+from companion import paths
+from companion.papers.masw import damping
+from companion.papers.masw import experiments as paper
+from companion.papers.masw.damping_claims import figure_s05
 from flipbook.attacks import madw
-from flipbook.papers.masw import damping
-from flipbook.papers.masw import experiments as paper
-from flipbook.papers.masw.damping_claims import figure_s05
 
 
 def test_grids_hold_the_published_values():

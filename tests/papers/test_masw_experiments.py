@@ -5,12 +5,13 @@ import inspect
 import pytest
 import torch
 
-from flipbook import fingerprint, paths
+from companion import paths
+from companion.papers.masw import experiments as paper
+from companion.papers.masw import generators, tables
 from flipbook.attacks.kfool import RELEASED
 from flipbook.generative import Training
 from flipbook.goals import TopKEquals, TopKExcludes, top_k
-from flipbook.papers.masw import experiments as paper
-from flipbook.papers.masw import generators, tables
+from flipbook.storage import fingerprint
 
 TABLES = ("table-01", "table-03", "table-04", "table-05", "table-06", "table-08")
 

@@ -3,9 +3,9 @@
 import pandas as pd
 import pytest
 
-from flipbook.papers.masw import experiments as paper
-from flipbook.papers.masw import forms, goals
-from flipbook.report import Claims
+from companion.papers.masw import experiments as paper
+from companion.papers.masw import forms, goals
+from companion.report import Claims
 
 
 @pytest.fixture(scope="module")

@@ -4,9 +4,9 @@ import pandas as pd
 import pytest
 import torch
 
-from flipbook.papers.masw import experiments as paper
-from flipbook.papers.masw import hard
-from flipbook.report import Claims
+from companion.papers.masw import experiments as paper
+from companion.papers.masw import hard
+from companion.report import Claims
 
 
 @pytest.fixture(scope="module")

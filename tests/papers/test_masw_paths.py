@@ -4,10 +4,10 @@ import pandas as pd
 import pytest
 import torch
 
-from flipbook.papers.masw import experiments as paper
-from flipbook.papers.masw import paths as running
-from flipbook.papers.masw import settings as varied
-from flipbook.report import Claims
+from companion.papers.masw import experiments as paper
+from companion.papers.masw import paths as running
+from companion.papers.masw import settings as varied
+from companion.report import Claims
 
 
 @pytest.fixture(scope="module")

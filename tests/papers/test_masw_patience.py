@@ -3,10 +3,10 @@
 import pytest
 import torch
 
+from companion.papers.masw import experiments as masw
+from companion.papers.masw import patience as paper
+from companion.papers.masw import universals
 from flipbook import universal
-from flipbook.papers.masw import experiments as masw
-from flipbook.papers.masw import patience as paper
-from flipbook.papers.masw import universals
 
 
 @pytest.fixture

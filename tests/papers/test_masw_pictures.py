@@ -3,9 +3,9 @@
 import pandas as pd
 import pytest
 
-from flipbook import paths
-from flipbook.papers.masw import experiments as paper
-from flipbook.papers.masw import pictures
+from companion import paths
+from companion.papers.masw import experiments as paper
+from companion.papers.masw import pictures
 
 
 @pytest.fixture(scope="module")

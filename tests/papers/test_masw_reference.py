@@ -3,11 +3,11 @@
 import pytest
 import torch
 
-from flipbook.attacks._self_paced import Pace
+from companion.papers.masw import experiments as paper
+from companion.papers.masw.reference import pull, pulls
+from flipbook.attacks.engines.self_paced import Pace
 from flipbook.attacks.tkml import targeted_loss
 from flipbook.goals import TopKEquals
-from flipbook.papers.masw import experiments as paper
-from flipbook.papers.masw.reference import pull, pulls
 
 PRESENT = torch.tensor([[True, False, False, False]])
 GOAL = TopKEquals(torch.tensor([[False, True, True, False]]), 2, present=PRESENT)  # labels 1 and 2 first

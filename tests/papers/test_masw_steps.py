@@ -2,9 +2,9 @@
 
 import pytest
 
-from flipbook import paths
-from flipbook.papers.masw import experiments as paper
-from flipbook.papers.masw import steps
+from companion import paths
+from companion.papers.masw import experiments as paper
+from companion.papers.masw import steps
 
 
 @pytest.fixture(autouse=True)

@@ -3,8 +3,8 @@
 import pandas as pd
 import pytest
 
-from flipbook.papers.masw import tables
-from flipbook.report import reported
+from companion.papers.masw import tables
+from companion.report import reported
 
 
 def row(rows, **key):

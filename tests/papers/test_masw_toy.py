@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from flipbook.papers.masw import toy
-from flipbook.report.toy import label_planes
+from companion.papers.masw import toy
+from companion.report.toy import label_planes
 
 
 @pytest.fixture(scope="module")

@@ -3,8 +3,8 @@
 import pandas as pd
 import pytest
 
-from flipbook.papers.masw import universal_claims as claim
-from flipbook.report import Claims
+from companion.papers.masw import universal_claims as claim
+from companion.report import Claims
 
 
 def lines(measure="asr", cells=4, **methods):

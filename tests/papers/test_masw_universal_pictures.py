@@ -3,10 +3,10 @@
 import pytest
 import torch
 
+from companion.papers.masw import experiments as masw
+from companion.papers.masw import universal_pictures as paper
+from companion.papers.masw import universals
 from flipbook.goals import TopKExcludes
-from flipbook.papers.masw import experiments as masw
-from flipbook.papers.masw import universal_pictures as paper
-from flipbook.papers.masw import universals
 
 METHODS = ["TkML", "MASW"]
 

@@ -3,10 +3,10 @@
 import pytest
 import torch
 
-from flipbook import paths
-from flipbook.papers.masw import experiments as masw
-from flipbook.papers.masw import tables
-from flipbook.papers.masw import universals as paper
+from companion import paths
+from companion.papers.masw import experiments as masw
+from companion.papers.masw import tables
+from companion.papers.masw import universals as paper
 
 
 @pytest.fixture(scope="module")

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from flipbook import datasets, paths
-from flipbook.papers import pools
+from companion import datasets, paths
+from companion.papers import pools
 
 
 @pytest.fixture(autouse=True)

@@ -3,8 +3,8 @@
 import pandas as pd
 import pytest
 
-from flipbook.papers.sapf import claims as claim
-from flipbook.report import Claims
+from companion.papers.sapf import claims as claim
+from companion.report import Claims
 
 
 def rows(**methods):

@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 import torch
 
-from flipbook import datasets
-from flipbook.papers.sapf import experiments as paper
-from flipbook.report import reported
+from companion import datasets
+from companion.papers.sapf import experiments as paper
+from companion.report import reported
 from tests.datasets import layouts
 
 

@@ -1,6 +1,6 @@
 import pytest
 
-from flipbook import paths
+from companion import paths
 
 MAP = """id,paper,artefact,title,notebook,parameters,minutes,gpu,pending
 start,guide,Start here,Four attacks,00-start-here.ipynb,,1,0,

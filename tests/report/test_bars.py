@@ -4,7 +4,7 @@ import matplotlib.pyplot as plt
 import pandas as pd
 import pytest
 
-from flipbook.report.bars import bars
+from companion.report.bars import bars
 
 
 @pytest.fixture(autouse=True)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from flipbook.report import Claims
+from companion.report import Claims
 
 
 @pytest.fixture

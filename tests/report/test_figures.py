@@ -2,7 +2,7 @@ import matplotlib.pyplot as plt
 import pytest
 import torch
 
-from flipbook.report import figures
+from companion.report import figures
 
 
 @pytest.fixture(autouse=True)

@@ -7,9 +7,9 @@ import matplotlib.pyplot as plt
 import pandas as pd
 import pytest
 
-from flipbook.report import Claims, index
-from flipbook.report import save as save_only
-from flipbook.runner import published
+from companion import published
+from companion.report import Claims, index
+from companion.report import save as save_only
 
 COMMON = {"data": "toy <set>", "victim": "affine & co", "functions": ["flipbook.metrics.mse", "elsewhere.f"]}
 

@@ -5,15 +5,15 @@ import pandas as pd
 import pytest
 import torch
 
-from flipbook.papers.masw.goals import Ranking
-from flipbook.papers.masw.settings import ALONE, GROWTH, TOGETHER
-from flipbook.report.hard_constraints import hard_constraints
-from flipbook.report.label_bars import label_bars
-from flipbook.report.loops import TRACES, loops
-from flipbook.report.objectives import objectives
-from flipbook.report.ranking import rankings
-from flipbook.report.run_paths import draw_paths, middle
-from flipbook.report.settings import settings
+from companion.papers.masw.goals import Ranking
+from companion.papers.masw.settings import ALONE, GROWTH, TOGETHER
+from companion.report.hard_constraints import hard_constraints
+from companion.report.label_bars import label_bars
+from companion.report.loops import TRACES, loops
+from companion.report.objectives import objectives
+from companion.report.ranking import rankings
+from companion.report.run_paths import draw_paths, middle
+from companion.report.settings import settings
 
 
 @pytest.fixture(autouse=True)

@@ -1,6 +1,6 @@
 import pytest
 
-from flipbook.report.numbers import significant, written
+from companion.report.numbers import significant, written
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 import matplotlib.pyplot as plt
 import pandas as pd
 
-from flipbook.report.rate_curves import rate_curves
+from companion.report.rate_curves import rate_curves
 
 
 def test_each_panel_has_its_curves_in_one_colour_a_measure():

@@ -4,7 +4,7 @@ import matplotlib.pyplot as plt
 import pandas as pd
 import pytest
 
-from flipbook.report.rates import rate_bars
+from companion.report.rates import rate_bars
 
 ROWS = pd.DataFrame({
     "dataset": ["A"] * 4 + ["B"] * 2, "k": ["3", "10", "3", "10", "3", "10"], "method": ["x", "x", "y", "y", "x", "x"],

@@ -2,14 +2,14 @@
 
 import re
 
-from flipbook import paths
-from flipbook.report import readme
+from companion import paths
+from companion.report import readme
 
 
 def test_the_map_is_up_to_date():
     text = (paths.ROOT / "README.md").read_text()
     written = text.split(readme.START)[1].split(readme.END)[0].strip()
-    assert written == readme.table(), "run `python -m flipbook.report.readme` and commit README.md"
+    assert written == readme.table(), "run `python -m companion.report.readme` and commit README.md"
 
 
 def test_every_link_leads_somewhere():

@@ -5,8 +5,8 @@ import matplotlib.pyplot as plt
 import pandas as pd
 import pytest
 
+from companion.report import Claims, save
 from flipbook.goals import LabelVector
-from flipbook.report import Claims, save
 
 COMMON = {"profile": "laptop", "data": "toy", "victim": "affine", "functions": [LabelVector, "flipbook.metrics.mse"]}
 

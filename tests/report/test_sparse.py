@@ -1,6 +1,6 @@
 import torch
 
-from flipbook.report.sparse import MARK, highlight, outlined, signed
+from companion.report.sparse import MARK, highlight, outlined, signed
 
 
 def test_no_change_is_grey_and_the_largest_is_black_or_white():

@@ -1,8 +1,8 @@
 import pandas as pd
 import pytest
 
-from flipbook.report import beside, reported
-from flipbook.report.tables import plain
+from companion.report import beside, reported
+from companion.report.tables import plain
 
 
 @pytest.fixture

@@ -3,10 +3,10 @@ from itertools import combinations
 import matplotlib.pyplot as plt
 import pytest
 
+from companion.report import trees
+from companion.report.figures import WIDTH
 from flipbook import graphs
 from flipbook.graphs import KnowledgeGraph
-from flipbook.report import trees
-from flipbook.report.figures import WIDTH
 
 
 @pytest.fixture(autouse=True)

@@ -26,8 +26,9 @@ def made(first_run, tmp_path) -> Path:
 @pytest.fixture
 def as_if_made(here) -> Path:
     """Give the checkout of this process the files that a run leaves behind, without running anything."""
-    from flipbook.runner import artefacts, inputs, published, status
-    from flipbook.runner.target import Target
+    from companion import artefacts, published
+    from companion.runner import inputs, status
+    from companion.target import Target
 
     for row in artefacts.read().values():
         target = Target(row, "laptop")
@@ -47,8 +48,8 @@ def as_if_made(here) -> Path:
 
 @pytest.fixture
 def here(tmp_path, monkeypatch) -> Path:
-    """Lay out a checkout and have this process's `flipbook.paths` point at it."""
-    from flipbook import paths
+    """Lay out a checkout and have this process's `companion.paths` point at it."""
+    from companion import paths
 
     root = fake_checkout.lay_out(tmp_path / "fake")
     monkeypatch.delenv("FLIPBOOK_FIGURES", raising=False)

@@ -62,14 +62,20 @@ def notebook(*cells: str, parameters: str = PARAMETERS):
 
 def lay_out(root: Path) -> Path:
     """Write the checkout into the folder `root` and return it."""
-    for folder in ("notebooks/jma", "lib/flipbook/attacks", "lib/flipbook/runner", "data/victims", "data/reported/jma"):
+    for folder in (
+        "notebooks/jma",
+        "lib/flipbook/attacks",
+        "lib/companion/runner",
+        "data/victims",
+        "data/reported/jma",
+    ):
         (root / folder).mkdir(parents=True)
     shutil.copy(PROJECT / "Snakefile", root)
     (root / "notebooks" / "artefacts.csv").write_text(MAP)
     nbformat.write(notebook(WORK, SAVE), root / "notebooks" / "jma" / "tables.ipynb")
     nbformat.write(notebook("print(step + 1)", parameters="step = 0.5  # size"), root / "notebooks" / "start.ipynb")
     (root / "lib" / "flipbook" / "attacks" / "jma.py").write_text("step = 1\n")
-    (root / "lib" / "flipbook" / "runner" / "make.py").write_text("x = 1\n")
+    (root / "lib" / "companion" / "runner" / "make.py").write_text("x = 1\n")
     (root / "data" / "victims" / "net.safetensors").write_bytes(b"weights")
     (root / "data" / "reported" / "jma" / "table-01.csv").write_text("a\n1\n")
     return root
@@ -77,7 +83,7 @@ def lay_out(root: Path) -> Path:
 
 def command(*words: str) -> list[str]:
     """Return the command line of the runner with these words."""
-    return [sys.executable, "-m", "flipbook", *words]
+    return [sys.executable, "-m", "companion", *words]
 
 
 def environment(root: Path) -> dict[str, str]:

@@ -4,9 +4,10 @@ import collections
 
 import pytest
 
-from flipbook.runner import artefacts, parameters
-from flipbook.runner.refusal import Refusal
-from flipbook.runner.target import Target
+from companion import artefacts
+from companion.refusal import Refusal
+from companion.runner import parameters
+from companion.target import Target
 
 
 def test_the_map_has_every_table_and_figure_of_the_five_papers():

@@ -2,7 +2,7 @@
 
 import pytest
 
-from flipbook.runner import cli
+from companion.runner import cli
 from tests.runner import fake_checkout
 
 
@@ -64,7 +64,7 @@ def test_list_shows_every_artefact_and_how_it_stands(here, capsys):
 
 
 def test_words_after_test_go_to_pytest(here, monkeypatch):
-    from flipbook.runner import testing
+    from companion.runner import testing
 
     called = []
     monkeypatch.setattr(testing, "run", lambda words, jobs: called.append((words, jobs)) or 0)

@@ -4,9 +4,10 @@ import importlib.util
 
 import pytest
 
-from flipbook.runner import artefacts, cluster, make, workflow
-from flipbook.runner.refusal import Refusal
-from flipbook.runner.target import Target
+from companion import artefacts
+from companion.refusal import Refusal
+from companion.runner import cluster, make, workflow
+from companion.target import Target
 from tests.runner import fake_checkout
 
 

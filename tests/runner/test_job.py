@@ -10,8 +10,9 @@ import pytest
 import torch
 from papermill.exceptions import PapermillExecutionError
 
-from flipbook.runner import artefacts, gpu, inputs, job
-from flipbook.runner.target import Target
+from companion import artefacts
+from companion.runner import gpu, inputs, job
+from companion.target import Target
 
 ASKED = argparse.Namespace(device="cpu", threads=1, retrain=False)
 

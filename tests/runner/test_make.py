@@ -10,7 +10,7 @@ import nbformat
 import psutil
 import pytest
 
-from flipbook.runner import lock
+from companion.runner import lock
 from tests.runner import fake_checkout
 
 

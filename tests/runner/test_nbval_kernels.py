@@ -5,7 +5,7 @@ from queue import Empty
 import pytest
 from nbval.kernel import CURRENT_ENV_KERNEL_NAME
 
-from flipbook.runner.nbval_kernels import ListenedKernel, patient
+from companion.runner.nbval_kernels import ListenedKernel, patient
 
 
 def starting(fails, error=RuntimeError):

@@ -5,8 +5,8 @@ import warnings
 import pytest
 from nbformat import NotebookNode
 
-from flipbook.report import Claims
-from flipbook.runner.nbval_verdicts import forgiving, reconciled
+from companion.report import Claims
+from companion.runner.nbval_verdicts import forgiving, reconciled
 
 NAMES = [f"{way}: SAPF (ours) needs less" for way in "abcdefgh"]
 

@@ -3,9 +3,10 @@
 import nbformat
 import pytest
 
-from flipbook.runner import artefacts, parameters
-from flipbook.runner.refusal import Refusal
-from flipbook.runner.target import Target
+from companion import artefacts
+from companion.refusal import Refusal
+from companion.runner import parameters
+from companion.target import Target
 from tests.runner import fake_checkout
 
 

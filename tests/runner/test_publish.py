@@ -6,8 +6,9 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_output
 
-from flipbook.runner import artefacts, inputs, publish
-from flipbook.runner.target import Target
+from companion import artefacts
+from companion.runner import inputs, publish
+from companion.target import Target
 
 
 @pytest.fixture

@@ -6,8 +6,9 @@ import shutil
 
 import pytest
 
-from flipbook.runner import artefacts, inputs, published, status
-from flipbook.runner.target import Target
+from companion import artefacts, published
+from companion.runner import inputs, status
+from companion.target import Target
 
 
 def _status(name):

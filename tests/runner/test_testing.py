@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from flipbook.runner import testing
+from companion.runner import testing
 
 
 @pytest.fixture

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
+from flipbook.generative.generator import Generator, fresh
 from flipbook.universal import evaluate, load, nag, save
-from flipbook.universal.generator import Generator, fresh
 from tests.universal.small import net_pool, short, single_precision
 
 

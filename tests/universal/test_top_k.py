@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from flipbook.attacks.tkml import tkml
+from flipbook.core.attack_result import Perturbed
 from flipbook.goals import TopKExcludes
-from flipbook.perturbed import Perturbed
 from flipbook.universal import Pool, load, save
 from flipbook.universal.inner import INNER, inner_attack
 from flipbook.universal.stopping import Patience, chosen

@@ -3,8 +3,9 @@
 import pytest
 import torch
 
-from flipbook import datasets, graphs
-from flipbook.victims import abstract, catalogue, loading
+from companion import datasets
+from companion.victims import abstract, catalogue, loading
+from flipbook import graphs
 
 HEADS = [name for name in catalogue.names() if catalogue.recipe(name).pretrained]
 

@@ -3,14 +3,14 @@
 import pytest
 import torch
 
-from flipbook.victims.blocks import fold
-from flipbook.victims.cnn import SmallCNN
-from flipbook.victims.ecoc import EcocEnsemble
-from flipbook.victims.frozen import FrozenBackboneMLP, feature_count, features
-from flipbook.victims.ml_decoder import MLDecoder
-from flipbook.victims.ml_gcn import MLGCN
-from flipbook.victims.resnet import SmallResNet
-from flipbook.victims.vit import SmallViT
+from companion.victims.blocks import fold
+from companion.victims.cnn import SmallCNN
+from companion.victims.ecoc import EcocEnsemble
+from companion.victims.frozen import FrozenBackboneMLP, feature_count, features
+from companion.victims.ml_decoder import MLDecoder
+from companion.victims.ml_gcn import MLGCN
+from companion.victims.resnet import SmallResNet
+from companion.victims.vit import SmallViT
 
 SCENE = (3, 64, 64)
 NETWORKS = {

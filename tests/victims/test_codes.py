@@ -5,8 +5,8 @@ import pytest
 import torch
 from scipy.linalg import hadamard as scipy_hadamard
 
-from flipbook.victims import codebook
-from flipbook.victims.codes import decode, hadamard
+from companion.victims import codebook
+from companion.victims.codes import decode, hadamard
 
 
 @pytest.mark.parametrize(("order", "classes"), [(2, 2), (16, 10), (32, 32)])

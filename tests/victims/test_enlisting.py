@@ -6,9 +6,9 @@ from safetensors.torch import save_file
 from torch import nn
 from torch.nn.functional import one_hot
 
-from flipbook import victims
-from flipbook.papers.jma import experiments as jma
-from flipbook.victims import paper, table
+from companion import victims
+from companion.papers.jma import experiments as jma
+from companion.victims import paper, table
 from tests.datasets import layouts
 
 

@@ -3,10 +3,10 @@
 import pytest
 import torch
 
-from flipbook.gradients import differentiable_twice, directional, row_gradients
-from flipbook.passes import Counted
-from flipbook.victims.ml_decoder import DecoderHead, MLDecoder
-from flipbook.victims.ml_gcn import MLGCN, GCNHead, adjacency
+from companion.victims.ml_decoder import DecoderHead, MLDecoder
+from companion.victims.ml_gcn import MLGCN, GCNHead, adjacency
+from flipbook.core.gradients import differentiable_twice, directional, row_gradients
+from flipbook.core.pass_counter import Counted
 
 SCENE = (3, 64, 64)
 

@@ -5,11 +5,11 @@ import shutil
 import pytest
 import torch
 
-from flipbook import datasets, paths, victims
-from flipbook.datasets import real
-from flipbook.victims import catalogue, table
-from flipbook.victims.building import code
-from flipbook.victims.quality import predict, quality
+from companion import datasets, paths, victims
+from companion.datasets import real
+from companion.victims import catalogue, table
+from companion.victims.building import code
+from companion.victims.quality import predict, quality
 
 SHIPPED = sorted(table.read())
 

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from flipbook.victims.losses import asymmetric, binary, hinge
+from companion.victims.losses import asymmetric, binary, hinge
 
 
 def test_hinge_by_hand():

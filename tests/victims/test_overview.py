@@ -7,9 +7,9 @@ import pytest
 import torch
 from sklearn.metrics import average_precision_score
 
-from flipbook import victims
-from flipbook.victims import overview, table
-from flipbook.victims.quality import quality
+from companion import victims
+from companion.victims import overview, table
+from companion.victims.quality import quality
 
 
 def test_map_is_the_mean_over_labels_that_occur():

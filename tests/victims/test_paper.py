@@ -6,8 +6,8 @@ import pytest
 import torch
 from safetensors.torch import save
 
-from flipbook import victims
-from flipbook.victims import paper, table
+from companion import victims
+from companion.victims import paper, table
 
 
 @pytest.fixture

@@ -5,11 +5,13 @@ import shutil
 import pytest
 import torch
 
-from flipbook import datasets, graphs, paths, semantics, victims
-from flipbook.victims import catalogue, loading, table
-from flipbook.victims.ml_gcn import adjacency
-from flipbook.victims.quality import predict, quality
-from flipbook.victims.training import best_threshold
+from companion import datasets, paths, victims
+from companion.victims import catalogue, loading, table
+from companion.victims.ml_gcn import adjacency
+from companion.victims.quality import predict, quality
+from companion.victims.training import best_threshold
+from flipbook import graphs
+from flipbook.graphs import consistency
 
 HEADS = {"asl": "resnet", "decoder": "ml-decoder", "gcn": "ml-gcn"}
 NAMES = [f"{dataset}-{head}" for dataset in ("pictograms20", "pictograms81", "pictograms268") for head in HEADS]
@@ -94,4 +96,4 @@ def test_shipped_victim_knows_its_labels_and_their_hierarchy(name):
     right = 2 * (on & targets.bool()).sum() / (on.sum() + targets.sum())
     assert right > 0.85  # F1 over all labels
     least = 0.35 if victim.dataset == "crowds268" else 0.65  # twenty labels on an image: more of them to err in
-    assert semantics.globally_consistent(graph, on).float().mean() > least
+    assert consistency.globally_consistent(graph, on).float().mean() > least

@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 import torch
 
-from flipbook import victims
-from flipbook.victims import losses, table
-from flipbook.victims.training import rounded
+from companion import victims
+from companion.victims import losses, table
+from companion.victims.training import rounded
 
 FEW = {"epochs": 2, "images": 128, "progress": False}
 

@@ -8,15 +8,15 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from flipbook.attacks._attack import attack
-from flipbook.attacks._budget import pixels_of
-from flipbook.attacks._chance import keys, uniform
-from flipbook.attacks._record import PerImage, Record
-from flipbook.attacks._tiles import cells_at_once, painted, tiles
-from flipbook.checks import check_choice, check_counts, check_inputs, check_positive
+from flipbook.attacks.engines.candidates import cells_at_once, painted, tiles
+from flipbook.attacks.engines.entry import attack
+from flipbook.attacks.engines.pixel_budget import pixels_of
+from flipbook.core.attack_result import Perturbed
+from flipbook.core.best_so_far import PerImage, Record
+from flipbook.core.pass_counter import Counted
+from flipbook.core.per_image_random import keys, uniform
+from flipbook.core.validation import check_choice, check_counts, check_inputs, check_positive
 from flipbook.goals import Goal
-from flipbook.passes import Counted
-from flipbook.perturbed import Perturbed
 
 VARIANTS = ("l0", "l0+linf", "l0+sigma")
 INF = float("inf")

@@ -7,14 +7,14 @@ import torch
 from torch import Tensor
 from torch.nn.functional import hardshrink
 
-from flipbook.attacks._attack import attack
-from flipbook.attacks._loss import hinge
-from flipbook.attacks._penalty import Adam, penalise
-from flipbook.attacks._record import PerImage, Record
-from flipbook.checks import check_at_least, check_counts, check_inputs, check_positive
+from flipbook.attacks.engines.entry import attack
+from flipbook.attacks.engines.losses import hinge
+from flipbook.attacks.engines.penalty_search import Adam, penalise
+from flipbook.core.attack_result import Perturbed
+from flipbook.core.best_so_far import PerImage, Record
+from flipbook.core.pass_counter import Counted
+from flipbook.core.validation import check_at_least, check_counts, check_inputs, check_positive
 from flipbook.goals import Goal
-from flipbook.passes import Counted
-from flipbook.perturbed import Perturbed
 
 SMALLEST = 1e-4  # a change below it is none
 TOLERANCE = 1e-4  # a hinge below it is a success

@@ -2,12 +2,12 @@
 
 from torch import Tensor
 
-from flipbook.attacks._attack import attack
-from flipbook.attacks._penalty import minimise_penalty
-from flipbook.checks import check_at_least, check_counts, check_inputs, check_positive
+from flipbook.attacks.engines.entry import attack
+from flipbook.attacks.engines.penalty_search import minimise_penalty
+from flipbook.core.attack_result import Perturbed
+from flipbook.core.pass_counter import Counted
+from flipbook.core.validation import check_at_least, check_counts, check_inputs, check_positive
 from flipbook.goals import Goal
-from flipbook.passes import Counted
-from flipbook.perturbed import Perturbed
 
 
 @attack

@@ -2,12 +2,12 @@
 
 from torch import Tensor
 
-from flipbook.attacks._attack import attack
-from flipbook.attacks._ball import descend
-from flipbook.attacks._label_loss import objective_named
-from flipbook.attacks._norms import ball_radius, check_ball, steps_of
+from flipbook.attacks.engines.entry import attack
+from flipbook.attacks.engines.label_losses import objective_named
+from flipbook.attacks.engines.norm_balls import ball_radius, check_ball, steps_of
+from flipbook.attacks.engines.projected_descent import descend
+from flipbook.core.attack_result import Perturbed
 from flipbook.goals import Goal
-from flipbook.perturbed import Perturbed
 
 
 @attack

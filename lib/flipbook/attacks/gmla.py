@@ -3,13 +3,13 @@
 import torch
 from torch import Tensor
 
-from flipbook.attacks._apgd import Direct, auto_pgd, signs
-from flipbook.attacks._attack import attack
-from flipbook.attacks._batch import batch_view
-from flipbook.attacks._targets import all_losses, parted_losses, target_losses
-from flipbook.checks import check_choice, check_inputs
+from flipbook.attacks.engines.auto_pgd import Direct, auto_pgd, signs
+from flipbook.attacks.engines.entry import attack
+from flipbook.attacks.engines.target_split import all_losses, parted_losses, target_losses
+from flipbook.core.attack_result import Perturbed
+from flipbook.core.batch import batch_view
+from flipbook.core.validation import check_choice, check_inputs
 from flipbook.goals import Goal
-from flipbook.perturbed import Perturbed
 
 VARIANTS = ("full", "alpha", "beta")
 

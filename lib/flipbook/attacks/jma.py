@@ -5,13 +5,13 @@ import warnings
 import torch
 from torch import Tensor
 
-from flipbook.attacks._attack import attack
-from flipbook.attacks._batch import batch_view, l2_norm
-from flipbook.checks import check_at_least, check_counts, check_inputs, check_positive
+from flipbook.attacks.engines.entry import attack
+from flipbook.core.attack_result import Perturbed
+from flipbook.core.batch import batch_view, l2_norm
+from flipbook.core.gradients import differentiable_twice, directional, row_gradients
+from flipbook.core.pass_counter import Counted
+from flipbook.core.validation import check_at_least, check_counts, check_inputs, check_positive
 from flipbook.goals import Constraints, Goal, equally_many
-from flipbook.gradients import differentiable_twice, directional, row_gradients
-from flipbook.passes import Counted
-from flipbook.perturbed import Perturbed
 from flipbook.solvers.nonnegative_qp import gram, solve_nonnegative_qp
 
 MARGIN = 1e-3  # κ by default, as a share of what the clean image misses its worst constraint by

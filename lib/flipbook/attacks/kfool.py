@@ -3,13 +3,13 @@
 import torch
 from torch import Tensor
 
-from flipbook.attacks._attack import attack
-from flipbook.attacks._batch import batch_view, l2_norm
-from flipbook.attacks._record import Record
-from flipbook.checks import check_at_least, check_choice, check_counts, check_inputs
+from flipbook.attacks.engines.entry import attack
+from flipbook.core.attack_result import Perturbed
+from flipbook.core.batch import batch_view, l2_norm
+from flipbook.core.best_so_far import Record
+from flipbook.core.pass_counter import Counted
+from flipbook.core.validation import check_at_least, check_choice, check_counts, check_inputs
 from flipbook.goals import INF, Goal, TopKExcludes
-from flipbook.passes import Counted
-from flipbook.perturbed import Perturbed
 
 PUSHED = ("current", "start")
 RELEASED = {"pushed": "start", "overshoot": 0.0}  # TkML's program, which MASW's comparison and kUAP run

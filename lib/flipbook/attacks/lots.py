@@ -3,13 +3,13 @@
 import torch
 from torch import Tensor
 
-from flipbook.attacks._attack import attack
-from flipbook.attacks._batch import batch_view, l2_norm
-from flipbook.attacks._record import Record
-from flipbook.checks import check_counts, check_inputs, check_positive
+from flipbook.attacks.engines.entry import attack
+from flipbook.core.attack_result import Perturbed
+from flipbook.core.batch import batch_view, l2_norm
+from flipbook.core.best_so_far import Record
+from flipbook.core.pass_counter import Counted
+from flipbook.core.validation import check_counts, check_inputs, check_positive
 from flipbook.goals import Goal
-from flipbook.passes import Counted
-from flipbook.perturbed import Perturbed
 
 
 @attack

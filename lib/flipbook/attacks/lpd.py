@@ -4,10 +4,10 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor
 
-from flipbook.attacks._attack import attack
-from flipbook.attacks._generated import generated
+from flipbook.attacks.engines.entry import attack
+from flipbook.attacks.engines.generated import generated
+from flipbook.core.attack_result import Perturbed
 from flipbook.goals import Goal
-from flipbook.perturbed import Perturbed
 
 if TYPE_CHECKING:
     from flipbook.generative import Trained

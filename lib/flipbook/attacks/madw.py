@@ -2,14 +2,22 @@
 
 from torch import Tensor
 
-from flipbook.attacks import _levenberg_marquardt, _stationarity
-from flipbook.attacks._attack import attack
-from flipbook.attacks._ball import default_radius
-from flipbook.attacks._self_paced import Pace, check_trace
+from companion.papers.masw import stationarity
+from flipbook.attacks.engines import levenberg_marquardt
+from flipbook.attacks.engines.entry import attack
+from flipbook.attacks.engines.projected_descent import default_radius
+from flipbook.attacks.engines.self_paced import Pace, check_trace
 from flipbook.attacks.masw import constraint_factors
-from flipbook.checks import check_at_least, check_choice, check_counts, check_inputs, check_positive, check_radius
+from flipbook.core.attack_result import Perturbed
+from flipbook.core.validation import (
+    check_at_least,
+    check_choice,
+    check_counts,
+    check_inputs,
+    check_positive,
+    check_radius,
+)
 from flipbook.goals import Goal
-from flipbook.perturbed import Perturbed
 from flipbook.solvers.damped_least_squares import Damping
 
 MODES = ("lm", "scalar")
@@ -110,5 +118,5 @@ def madw(
         "trace": trace,
     }
     if mode == "scalar":
-        return _stationarity.attack(model, images.detach(), goal, **common)
-    return _levenberg_marquardt.attack(model, images.detach(), goal, margin=margin, chunk=chunk, **common)
+        return stationarity.attack(model, images.detach(), goal, **common)
+    return levenberg_marquardt.attack(model, images.detach(), goal, margin=margin, chunk=chunk, **common)

@@ -3,13 +3,13 @@
 import torch
 from torch import Tensor
 
-from flipbook.attacks._attack import attack
-from flipbook.attacks._ball import Plain, default_radius, descend
-from flipbook.attacks._printed import Printed
-from flipbook.attacks._self_paced import Pace, SelfPaced
-from flipbook.checks import check_at_least, check_choice, check_positive
+from companion.papers.masw.printed import Printed
+from flipbook.attacks.engines.entry import attack
+from flipbook.attacks.engines.projected_descent import Plain, default_radius, descend
+from flipbook.attacks.engines.self_paced import Pace, SelfPaced
+from flipbook.core.attack_result import Perturbed
+from flipbook.core.validation import check_at_least, check_choice, check_positive
 from flipbook.goals import Goal, TopKEquals, TopKExcludes, check_top_k
-from flipbook.perturbed import Perturbed
 
 FORMS = ("l1", "theta", "slack", "printed")
 REFERENCES = ("exact", "k+1")

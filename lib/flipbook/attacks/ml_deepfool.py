@@ -5,15 +5,15 @@ import math
 import torch
 from torch import Tensor
 
-from flipbook.attacks._attack import attack
-from flipbook.attacks._ball import into_ball
-from flipbook.attacks._batch import l2_norm
-from flipbook.attacks._record import Record
-from flipbook.checks import check_at_least, check_choice, check_counts, check_inputs, check_radius
+from flipbook.attacks.engines.entry import attack
+from flipbook.attacks.engines.projected_descent import into_ball
+from flipbook.core.attack_result import Perturbed
+from flipbook.core.batch import l2_norm
+from flipbook.core.best_so_far import Record
+from flipbook.core.gradients import row_gradients
+from flipbook.core.pass_counter import Counted
+from flipbook.core.validation import check_at_least, check_choice, check_counts, check_inputs, check_radius
 from flipbook.goals import SCORES, Constraints, Goal, equally_many
-from flipbook.gradients import row_gradients
-from flipbook.passes import Counted
-from flipbook.perturbed import Perturbed
 from flipbook.solvers.nonnegative_qp import gram
 
 MODES = ("all", "violated")

@@ -7,14 +7,14 @@ import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
-from flipbook.attacks._attack import attack
-from flipbook.attacks._batch import batch_view, l2_norm
-from flipbook.attacks._record import Record
-from flipbook.checks import check_choice, check_counts, check_inputs, check_positive
+from flipbook.attacks.engines.entry import attack
+from flipbook.core.attack_result import Perturbed
+from flipbook.core.batch import batch_view, l2_norm
+from flipbook.core.best_so_far import Record
+from flipbook.core.gradients import row_gradients
+from flipbook.core.pass_counter import Counted
+from flipbook.core.validation import check_choice, check_counts, check_inputs, check_positive
 from flipbook.goals import INF, Constraints, Goal, HideLabels, LabelVector, equally_many
-from flipbook.gradients import row_gradients
-from flipbook.passes import Counted
-from flipbook.perturbed import Perturbed
 from flipbook.solvers.minimax_lp import solve_minimax_lp
 
 RESTS = ("free", "kept")

@@ -2,12 +2,12 @@
 
 from torch import Tensor
 
-from flipbook.attacks._apgd import auto_pgd, signs
-from flipbook.attacks._attack import attack
-from flipbook.attacks._targets import target_losses
-from flipbook.checks import check_inputs
+from flipbook.attacks.engines.auto_pgd import auto_pgd, signs
+from flipbook.attacks.engines.entry import attack
+from flipbook.attacks.engines.target_split import target_losses
+from flipbook.core.attack_result import Perturbed
+from flipbook.core.validation import check_inputs
 from flipbook.goals import Goal
-from flipbook.perturbed import Perturbed
 
 
 @attack

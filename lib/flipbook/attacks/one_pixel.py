@@ -3,15 +3,15 @@
 import torch
 from torch import Tensor
 
-from flipbook.attacks._attack import attack
-from flipbook.attacks._chance import keys, normal, uniform
-from flipbook.attacks._loss import cross_entropy
-from flipbook.attacks._record import Record
-from flipbook.attacks._tiles import cells_at_once, painted, tiles
-from flipbook.checks import check_counts, check_inputs, check_positive
+from flipbook.attacks.engines.candidates import cells_at_once, painted, tiles
+from flipbook.attacks.engines.entry import attack
+from flipbook.attacks.engines.losses import cross_entropy
+from flipbook.core.attack_result import Perturbed
+from flipbook.core.best_so_far import Record
+from flipbook.core.pass_counter import Counted
+from flipbook.core.per_image_random import keys, normal, uniform
+from flipbook.core.validation import check_counts, check_inputs, check_positive
 from flipbook.goals import Goal
-from flipbook.passes import Counted
-from flipbook.perturbed import Perturbed
 
 
 @torch.no_grad()

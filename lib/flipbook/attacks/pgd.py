@@ -2,13 +2,13 @@
 
 from torch import Tensor
 
-from flipbook.attacks._attack import attack
-from flipbook.attacks._ball import descend
-from flipbook.attacks._label_loss import objective_named
-from flipbook.attacks._norms import ball_radius, check_ball, steps_of, uniform_start
-from flipbook.checks import check_counts
+from flipbook.attacks.engines.entry import attack
+from flipbook.attacks.engines.label_losses import objective_named
+from flipbook.attacks.engines.norm_balls import ball_radius, check_ball, steps_of, uniform_start
+from flipbook.attacks.engines.projected_descent import descend
+from flipbook.core.attack_result import Perturbed
+from flipbook.core.validation import check_counts
 from flipbook.goals import Goal
-from flipbook.perturbed import Perturbed
 
 
 @attack

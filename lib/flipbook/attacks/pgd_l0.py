@@ -7,17 +7,17 @@ from itertools import count
 import torch
 from torch import Tensor
 
-from flipbook.attacks._attack import attack
-from flipbook.attacks._batch import batch_view, l2_norm
-from flipbook.attacks._budget import pixels_of
-from flipbook.attacks._chance import keys, uniform
-from flipbook.attacks._loss import loss_named
-from flipbook.attacks._penalty import penalise
-from flipbook.attacks._record import PerImage, Record
-from flipbook.checks import check_counts, check_inputs, check_positive
+from flipbook.attacks.engines.entry import attack
+from flipbook.attacks.engines.losses import loss_named
+from flipbook.attacks.engines.penalty_search import penalise
+from flipbook.attacks.engines.pixel_budget import pixels_of
+from flipbook.core.attack_result import Perturbed
+from flipbook.core.batch import batch_view, l2_norm
+from flipbook.core.best_so_far import PerImage, Record
+from flipbook.core.pass_counter import Counted
+from flipbook.core.per_image_random import keys, uniform
+from flipbook.core.validation import check_counts, check_inputs, check_positive
 from flipbook.goals import Goal
-from flipbook.passes import Counted
-from flipbook.perturbed import Perturbed
 from flipbook.solvers.sparse_box import nearest_sparse
 
 

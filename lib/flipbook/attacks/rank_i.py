@@ -2,12 +2,12 @@
 
 from torch import Tensor
 
-from flipbook.attacks._attack import attack
-from flipbook.attacks._ball import Loss, Plain, default_radius, descend
-from flipbook.attacks._loss import hinge
-from flipbook.checks import check_positive
+from flipbook.attacks.engines.entry import attack
+from flipbook.attacks.engines.losses import hinge
+from flipbook.attacks.engines.projected_descent import Loss, Plain, default_radius, descend
+from flipbook.core.attack_result import Perturbed
+from flipbook.core.validation import check_positive
 from flipbook.goals import Goal
-from flipbook.perturbed import Perturbed
 
 
 @attack

@@ -2,12 +2,12 @@
 
 from torch import Tensor
 
-from flipbook.attacks._attack import attack
-from flipbook.attacks._factorisation import factorise
-from flipbook.checks import check_at_least, check_inputs
+from flipbook.attacks.engines.entry import attack
+from flipbook.attacks.engines.factorised import factorise
+from flipbook.core.attack_result import Perturbed
+from flipbook.core.validation import check_at_least, check_inputs
 from flipbook.goals import Goal
-from flipbook.perturbed import Perturbed
-from flipbook.superpixels import superpixels
+from flipbook.sparse.superpixels import superpixels
 
 
 @attack

@@ -6,14 +6,14 @@ from itertools import count
 import torch
 from torch import Tensor
 
-from flipbook.attacks._attack import attack
-from flipbook.attacks._batch import batch_view
-from flipbook.attacks._record import PerImage, Record
-from flipbook.checks import check_counts, check_inputs, check_positive, check_radius
+from flipbook.attacks.engines.entry import attack
+from flipbook.core.attack_result import Perturbed
+from flipbook.core.batch import batch_view
+from flipbook.core.best_so_far import PerImage, Record
+from flipbook.core.gradients import loss_gradient
+from flipbook.core.pass_counter import Counted
+from flipbook.core.validation import check_counts, check_inputs, check_positive, check_radius
 from flipbook.goals import Goal
-from flipbook.gradients import loss_gradient
-from flipbook.passes import Counted
-from flipbook.perturbed import Perturbed
 from flipbook.solvers.sparse_box import cross_plane
 
 SHORTEST = 1e-4  # length of the shortest step of DeepFool, so that it does not creep up to the boundary

@@ -6,16 +6,16 @@ import torch
 from torch import Tensor
 from torch.nn.functional import avg_pool2d, interpolate
 
-from flipbook.attacks._attack import attack
-from flipbook.attacks._batch import batch_view, l2_norm
-from flipbook.attacks._loss import hinge
-from flipbook.attacks._penalty import penalise
-from flipbook.attacks._record import Record
-from flipbook.attacks._weight import WeightSearch
-from flipbook.checks import check_at_least, check_counts, check_inputs, check_positive
+from flipbook.attacks.engines.entry import attack
+from flipbook.attacks.engines.losses import hinge
+from flipbook.attacks.engines.penalty_search import penalise
+from flipbook.attacks.engines.weight_search import WeightSearch
+from flipbook.core.attack_result import Perturbed
+from flipbook.core.batch import batch_view, l2_norm
+from flipbook.core.best_so_far import Record
+from flipbook.core.pass_counter import Counted
+from flipbook.core.validation import check_at_least, check_counts, check_inputs, check_positive
 from flipbook.goals import Goal
-from flipbook.passes import Counted
-from flipbook.perturbed import Perturbed
 
 LARGEST = 0.5  # bound on the change of an entry, besides the box
 

@@ -5,11 +5,11 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from flipbook.attacks._attack import attack
-from flipbook.attacks._ball import Loss, default_radius, descend
-from flipbook.checks import check_at_least, check_positive
+from flipbook.attacks.engines.entry import attack
+from flipbook.attacks.engines.projected_descent import Loss, default_radius, descend
+from flipbook.core.attack_result import Perturbed
+from flipbook.core.validation import check_at_least, check_positive
 from flipbook.goals import INF, Goal, TopKEquals, TopKExcludes, check_top_k
-from flipbook.perturbed import Perturbed
 
 
 @attack

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cosine_similarity, normalize
 
-from flipbook.attacks import _chance
+from flipbook.core import per_image_random
 from flipbook.generative.network import Trained
 from flipbook.generative.training import Training, pooled, train
 from flipbook.goals import as_mask
@@ -85,8 +85,8 @@ def pair_embeddings(labels: int, dimension: int, seed: int) -> Tensor:
     """A random vector of norm 1 for each pair of labels in either order, (C, C, dimension) of float64."""
     i = torch.arange(labels)
     lower, upper = torch.minimum(i[:, None], i), torch.maximum(i[:, None], i)
-    keys = _chance.keys(torch.zeros(1, 1), seed) ^ (lower * 2**32 + upper).flatten()
-    return normalize(_chance.normal(keys, dimension, 0), dim=1).view(labels, labels, dimension)
+    keys = per_image_random.keys(torch.zeros(1, 1), seed) ^ (lower * 2**32 + upper).flatten()
+    return normalize(per_image_random.normal(keys, dimension, 0), dim=1).view(labels, labels, dimension)
 
 
 def image_embeddings(labels: Tensor, pairs: Tensor) -> Tensor:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cosine_similarity, normalize, softplus
 
-from flipbook.checks import check_counts
+from flipbook.core.validation import check_counts
 from flipbook.generative.network import Trained
 from flipbook.generative.training import Training, train
 

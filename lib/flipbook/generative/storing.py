@@ -4,8 +4,8 @@ from pathlib import Path
 
 import torch
 
-from flipbook import tensor_file
 from flipbook.generative.network import ImageGenerator, Trained
+from flipbook.storage import tensor_file
 
 WHAT = "generator"
 

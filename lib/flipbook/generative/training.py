@@ -10,12 +10,12 @@ import torch
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
-from flipbook.attacks import _chance
-from flipbook.checks import check_counts, check_images, check_inputs, check_positive
+from flipbook.core import per_image_random
+from flipbook.core.pass_counter import Counted
+from flipbook.core.validation import check_counts, check_images, check_inputs, check_positive
+from flipbook.generative.generator import seeded
 from flipbook.generative.network import ImageGenerator, Trained, bounded
 from flipbook.goals import LabelVector
-from flipbook.passes import Counted
-from flipbook.universal.generator import seeded
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ def train(
     net = seeded(lambda: ImageGenerator(images.shape[1], training.width, training.blocks), training.seed, images[:0])
     weights = list(net.train().parameters())
     optimiser = torch.optim.Adam(weights, lr=training.rate, betas=(0.5, 0.999))
-    keys, counted = _chance.keys(images, training.seed), Counted(model, images)
+    keys, counted = per_image_random.keys(images, training.seed), Counted(model, images)
     with (
         features(model, training.layer) as seen,
         tqdm(
@@ -96,10 +96,10 @@ def train(
         ) as bar,
     ):
         for epoch in range(training.epochs):
-            order = _chance.uniform(keys, 1, 2 * epoch)[:, 0].argsort(stable=True)
+            order = per_image_random.uniform(keys, 1, 2 * epoch)[:, 0].argsort(stable=True)
             for index in order.tensor_split(max(1, round(len(order) / training.batch))):
                 x = images[index]
-                draw = partial(_chance.uniform, keys[index], stream=2 * epoch + 1)
+                draw = partial(per_image_random.uniform, keys[index], stream=2 * epoch + 1)
                 counted.focus(index)
                 with torch.no_grad():
                     counted(x)

@@ -5,10 +5,9 @@ import json
 import sys
 from pathlib import Path
 
-from flipbook import paths
-from flipbook.files import write_whole
 from flipbook.graphs import hierarchy, wordnet
-from flipbook.graphs.loading import shipped
+from flipbook.graphs.loading import FOLDER, shipped
+from flipbook.storage.files import write_whole
 
 BUILDERS = {
     "voc": lambda content, folder: wordnet.build(content["synsets"], folder),
@@ -32,7 +31,7 @@ def main(arguments: list[str] | None = None) -> int:
         return 1
     same = list(content["parents"].items()) == list(parents.items())
     text = json.dumps(content | {"parents": parents}, indent=1, ensure_ascii=False) + "\n"
-    write_whole({paths.GRAPHS / f"{asked.name}.json": text})
+    write_whole({FOLDER / f"{asked.name}.json": text})
     print(f"{asked.name}: {len(parents)} labels, {'the same as before' if same else 'changed'}")
     return 0
 

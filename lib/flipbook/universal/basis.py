@@ -10,8 +10,8 @@ from dataclasses import asdict, dataclass, field
 import torch
 from torch import Tensor
 
-from flipbook.attacks._batch import batch_view
-from flipbook.checks import check_choice
+from flipbook.core.batch import batch_view
+from flipbook.core.validation import check_choice
 from flipbook.universal import orthogonality, projections
 from flipbook.universal.pool import Pool, TargetSet, named, target_sets
 from flipbook.universal.training import Training

@@ -8,8 +8,8 @@ from math import comb
 import torch
 from torch import Tensor
 
-from flipbook.attacks import _chance
-from flipbook.checks import check_counts
+from flipbook.core import per_image_random
+from flipbook.core.validation import check_counts
 from flipbook.universal.pool import Pool, TargetSet, check_same_labels, identity, target_set
 
 MOST = 2_000_000  # subsets of predicted labels that are listed one by one; of more, some are drawn
@@ -108,7 +108,7 @@ def _listed(held, seen, chosen, count, seed, *, size, in_test, in_training) -> l
     if len(frequent) <= count:
         return frequent
     keys = torch.tensor([identity(_numbers(chosen, omega)) for omega in frequent])
-    order = _chance.uniform(keys, 1, seed)[:, 0].argsort(stable=True)[:count]
+    order = per_image_random.uniform(keys, 1, seed)[:, 0].argsort(stable=True)[:count]
     return [frequent[i] for i in order.tolist()]
 
 
@@ -120,9 +120,9 @@ def _drawn(held, seen, chosen, count, seed, *, size, in_test, in_training) -> li
     numbers are the labels' and not the images', so that a prediction that another rounding turns hardly matters.
     """
     share, found = torch.tensor(_subsets(held, size), dtype=torch.float64).cumsum(0), []
-    key, pools = _chance.keys(chosen[None, None], seed), (held.float(), seen.float())
+    key, pools = per_image_random.keys(chosen[None, None], seed), (held.float(), seen.float())
     for block in range(TRIES // BLOCK):
-        u = _chance.uniform(key, BLOCK * (2 + held.shape[1]), block).view(BLOCK, -1)
+        u = per_image_random.uniform(key, BLOCK * (2 + held.shape[1]), block).view(BLOCK, -1)
         image = torch.searchsorted(share, u[:, 0] * share[-1], right=True)
         first = torch.where(held[image], u[:, 2:], 2.0).argsort(dim=1)[:, :size]
         mask = torch.zeros(BLOCK, held.shape[1]).scatter_(1, first, 1.0)

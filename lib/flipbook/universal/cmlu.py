@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor
 
-from flipbook.checks import check_at_least, check_choice, check_counts, check_positive
+from flipbook.core.validation import check_at_least, check_choice, check_counts, check_positive
 from flipbook.universal import coefficients, loss, orthogonality, projections
 from flipbook.universal.basis import Basis
 from flipbook.universal.descent import ORDERS, descend, objective, slope

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 import torch
 from torch import Tensor
 
-from flipbook.gradients import owned
+from flipbook.core.gradients import owned
 from flipbook.universal import loss, projections
 from flipbook.universal.pool import Pool, TargetSet
 from flipbook.universal.training import Rows, Training, Visits

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from flipbook.checks import check_counts
+from flipbook.core.validation import check_counts
 from flipbook.universal import projections
 from flipbook.universal.basis import Universal
 from flipbook.universal.pool import Pool, check_same_labels, named, target_sets

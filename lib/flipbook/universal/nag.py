@@ -6,12 +6,12 @@ from dataclasses import asdict, dataclass, field
 import torch
 from torch import Tensor
 
-from flipbook.attacks import _chance
-from flipbook.checks import check_counts, check_positive
+from flipbook.core import per_image_random
+from flipbook.core.validation import check_counts, check_positive
+from flipbook.generative.generator import Generator, fresh
 from flipbook.universal import loss, projections
 from flipbook.universal.basis import Universal
 from flipbook.universal.descent import objective
-from flipbook.universal.generator import Generator, fresh
 from flipbook.universal.pool import Pool, TargetSet, identity, named, target_sets
 from flipbook.universal.training import COINS, SCORES, Meter, Training, Visits
 
@@ -81,7 +81,7 @@ class Generated(Universal):
         code = weight.new_zeros(1, len(self.labels))
         code[0, [self.labels.index(label) for label in omega]] = 1
         keys = torch.tensor([identity(omega)], device=weight.device)
-        keys = keys ^ _chance.keys(torch.zeros(1, 1, device=weight.device), self.seed)
+        keys = keys ^ per_image_random.keys(torch.zeros(1, 1, device=weight.device), self.seed)
         with torch.no_grad():
             return projections.full_budget(self.generator(_input(keys, 0, self.noise, code)), self.epsilon)
 
@@ -164,5 +164,5 @@ def _batches(order: Tensor, size: int) -> list[Tensor]:
 
 
 def _input(keys: Tensor, stream: Tensor | int, noise: int, code: Tensor) -> Tensor:
-    drawn = 2 * _chance.uniform(keys, noise, stream * 4 + SCORES) - 1
+    drawn = 2 * per_image_random.uniform(keys, noise, stream * 4 + SCORES) - 1
     return torch.cat([drawn.to(code), code], dim=1)

@@ -6,8 +6,8 @@ from dataclasses import asdict, replace
 import torch
 from torch import Tensor
 
-from flipbook.attacks import _chance
-from flipbook.checks import check_choice, check_positive
+from flipbook.core import per_image_random
+from flipbook.core.validation import check_choice, check_positive
 from flipbook.universal import projections
 from flipbook.universal.basis import Basis, Mixture
 from flipbook.universal.descent import slopes
@@ -111,5 +111,5 @@ def _train(basis, pool, a, members, visits, training, rate, released) -> Tensor:
 def _random_signs(visits: Visits, omegas, trained: list[int], members: Tensor) -> Tensor:
     """Uniform numbers in [-1, 1) that belong to a set and its labels, (n, K)."""
     keys = torch.tensor([identity(omegas[row]) for row in trained], device=members.device)
-    keys = keys ^ _chance.keys(torch.zeros(1, 1, device=members.device), visits.training.seed)
-    return (2 * _chance.uniform(keys, members.shape[1], VALUES) - 1).to(members)
+    keys = keys ^ per_image_random.keys(torch.zeros(1, 1, device=members.device), visits.training.seed)
+    return (2 * per_image_random.uniform(keys, members.shape[1], VALUES) - 1).to(members)

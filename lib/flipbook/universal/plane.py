@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from flipbook.checks import check_counts, check_positive
+from flipbook.core.validation import check_counts, check_positive
 from flipbook.universal import projections
 from flipbook.universal.basis import Basis
 from flipbook.universal.pool import Pool, check_same_labels, named, target_sets

@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from flipbook.attacks import _chance
-from flipbook.checks import check_counts, check_images, check_inputs
+from flipbook.core import per_image_random
+from flipbook.core.validation import check_counts, check_images, check_inputs
 from flipbook.goals import LabelVector
 
 TargetSet = tuple[int, ...]
@@ -117,7 +117,7 @@ class Pool:
     @cached_property
     def keys(self) -> Tensor:
         """One number an image, a function of its content alone, (N,) of int64."""
-        return torch.cat([_chance.keys(part) for part in self.images.split(256)]).to(self.device)
+        return torch.cat([per_image_random.keys(part) for part in self.images.split(256)]).to(self.device)
 
     def take(self, index: Tensor) -> Tensor:
         """Images of these indices, on the model's device."""

@@ -10,7 +10,7 @@ All of them keep |v| <= ε bitwise: a quotient w / |w|_inf rounds to at most 1.
 import torch
 from torch import Tensor
 
-from flipbook.attacks._batch import batch_view
+from flipbook.core.batch import batch_view
 
 FLOOR = 1e-9  # beside |w|_inf in `full_budget`, as in the released program: 0 stays 0, with a gradient of its own
 

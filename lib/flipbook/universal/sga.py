@@ -5,8 +5,8 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor
 
-from flipbook.attacks import _chance
-from flipbook.checks import check_counts
+from flipbook.core import per_image_random
+from flipbook.core.validation import check_counts
 from flipbook.universal import projections
 from flipbook.universal.basis import Basis
 from flipbook.universal.descent import slopes
@@ -84,7 +84,7 @@ def _small_batches(rows: Rows, groups: int, size: int, passes: int):
     images = len(rows.index) // groups
     size = min(size, images)
     for turn in range(passes):
-        draws = _chance.uniform(rows.keys, turn + 1, rows.stream * 4 + COINS)[:, turn]
+        draws = per_image_random.uniform(rows.keys, turn + 1, rows.stream * 4 + COINS)[:, turn]
         order = draws.view(groups, images).argsort(dim=1, stable=True)
         order = order + images * torch.arange(groups, device=order.device)[:, None]
         for start in range(0, images - size + 1, size):

@@ -7,7 +7,7 @@ perturbation is the best so far (an equal one is not), and `done` whether to sto
 from collections.abc import Sequence
 from math import inf
 
-from flipbook.checks import check_counts
+from flipbook.core.validation import check_counts
 
 
 class Patience:

@@ -5,9 +5,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from flipbook import tensor_file
+from flipbook.generative.generator import Generator
+from flipbook.storage import tensor_file
 from flipbook.universal.basis import Basis, Mixture, PerSet, Universal
-from flipbook.universal.generator import Generator
 from flipbook.universal.nag import Generated
 from flipbook.universal.pool import Pool, check_same_labels
 from flipbook.universal.top_k import TopKUniversal

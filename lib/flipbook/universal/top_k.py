@@ -11,10 +11,10 @@ import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from flipbook.attacks import _chance
-from flipbook.checks import check_counts, check_inputs, check_radius
+from flipbook.core import per_image_random
+from flipbook.core.attack_result import Perturbed
+from flipbook.core.validation import check_counts, check_inputs, check_radius
 from flipbook.goals import TopKExcludes
-from flipbook.perturbed import Perturbed
 from flipbook.universal.stopping import FoolingRate, Patience
 
 
@@ -286,9 +286,9 @@ def into_ball(z: Tensor, radius: float) -> Tensor:
 
 def _mini_batches(images: Tensor, size: int, passes: int, seed: int) -> Iterator[Tensor]:
     """Indices of the images, in an order of its own for every pass that their content and the seed decide."""
-    keys = torch.cat([_chance.keys(part, seed) for part in images.split(256)])
+    keys = torch.cat([per_image_random.keys(part, seed) for part in images.split(256)])
     for number in range(passes):
-        yield from _chance.uniform(keys, 1, number).flatten().argsort(stable=True).split(size)
+        yield from per_image_random.uniform(keys, 1, number).flatten().argsort(stable=True).split(size)
 
 
 def _name(inner: Callable) -> str:

@@ -4,8 +4,8 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from flipbook.attacks._batch import l2_norm
-from flipbook.checks import check_inputs
+from flipbook.core.batch import l2_norm
+from flipbook.core.validation import check_inputs
 from flipbook.goals import TopKExcludes
 from flipbook.universal.top_k import TopKUniversal
 

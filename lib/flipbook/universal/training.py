@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from flipbook.attacks import _chance
-from flipbook.checks import check_at_least, check_choice, check_counts, check_positive
+from flipbook.core import per_image_random
+from flipbook.core.validation import check_at_least, check_choice, check_counts, check_positive
 from flipbook.universal.loss import FORMS
 from flipbook.universal.pool import Pool, TargetSet, identity, named
 
@@ -92,7 +92,7 @@ class Rows:
 
     def draw(self, count: int, purpose: int) -> Tensor:
         """Uniform numbers (n, count) of float64 in [0, 1) that depend on image, vector and visit only."""
-        return _chance.uniform(self.keys, count, self.stream * 4 + purpose)
+        return per_image_random.uniform(self.keys, count, self.stream * 4 + purpose)
 
 
 class Visits:
@@ -117,7 +117,7 @@ class Visits:
                 )
         self.training, self.omegas, self.groups = training, tuple(omegas), len(omegas)
         self.images = min(map(len, members)) if training.images is None else training.images
-        self.keys = pool.keys ^ _chance.keys(torch.zeros(1, 1, device=pool.device), training.seed)
+        self.keys = pool.keys ^ per_image_random.keys(torch.zeros(1, 1, device=pool.device), training.seed)
         plans = [self._plan(omega, found) for omega, found in zip(omegas, members, strict=True)]
         self._index, self._stream = (torch.stack(part) for part in zip(*plans, strict=True))
 
@@ -125,7 +125,7 @@ class Visits:
         total = self.training.epochs * self.images
         times = torch.arange(-(-total // len(members)), device=members.device)
         stream = (identity(omega) << 24) + times.repeat_interleave(len(members))
-        draws = _chance.uniform(self.keys[members].repeat(len(times)), 1, stream * 4 + ORDER)
+        draws = per_image_random.uniform(self.keys[members].repeat(len(times)), 1, stream * 4 + ORDER)
         order = draws.view(len(times), len(members)).argsort(dim=1, stable=True)
         return members[order].flatten()[:total], stream[:total]
 

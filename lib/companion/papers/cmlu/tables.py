@@ -1,0 +1,178 @@
+"""How the tables and captions of the CMLU paper's notebooks say things, and what they average."""
+
+import inspect
+from collections import Counter
+from collections.abc import Sequence
+from itertools import combinations
+
+import pandas as pd
+import seaborn as sns
+
+from companion import datasets, victims
+from companion.papers.cmlu.experiments import LEARNERS, METHODS, SUMS, Panel, Scene, Size, laptop_options
+from flipbook import universal
+from flipbook.universal import Pool
+
+
+def means(rows: pd.DataFrame, by: Sequence[str] = ("dataset", "model", "method")) -> pd.DataFrame:
+    """Means over the target sets of each size, in the order of the rows.
+
+    Returns
+    -------
+    DataFrame
+        The columns `by`, size, fr and ntr (percent, unweighted means over sets; ntr over those with a success), fr_std
+        and ntr_std (sample deviation over sets), sets, images, passes and per_image.
+    """
+    lines = []
+    for names, part in rows.groupby(list(by), sort=False):
+        table = universal.summarise(part).reset_index()
+        cost = part.groupby("size")[["passes", "per_image"]].first().reset_index()
+        table = table.merge(cost, on="size").rename(
+            columns={"FR": "fr", "NT_R": "ntr", "FR_std": "fr_std", "NT_R_std": "ntr_std"}
+        )
+        lines.append(table.assign(**dict(zip(by, names, strict=True))))
+    columns = [*by, "size", "fr", "fr_std", "ntr", "ntr_std", "sets", "images", "passes", "per_image"]
+    return pd.concat(lines, ignore_index=True)[columns]
+
+
+def leads(means: pd.DataFrame) -> pd.DataFrame:
+    """How far CMLU_beta's FR is ahead of plain sums, in points: all of them scaled into the ball, and all of them cut.
+
+    Parameters
+    ----------
+    means : DataFrame
+        With methods of `experiments.clipped` among them.
+    """
+    fr = means[means["size"] > 1].pivot(index=["dataset", "model", "size"], columns="method", values="fr")
+    return pd.DataFrame(
+        {
+            f"over {other}, {how}": fr["CMLU_beta" + end] - fr[other + end]
+            for other in SUMS[:2]
+            for how, end in (("scaled", ""), ("cut", ", clip"))
+        }
+    )
+
+
+def occurrences(pool: Pool, sizes: Sequence[int], labels: Sequence[int]) -> pd.DataFrame:
+    """How many images can carry target sets of these sizes and labels.
+
+    Returns
+    -------
+    DataFrame
+        One row a size: size, images (that are predicted to contain so many of the labels or more) and most (the images
+        of the target set of this size that has most).
+    """
+    chosen, lines = list(labels), []
+    counts = pool.present[:, chosen].sum(dim=1)
+    for of in sizes:
+        enough = [tuple(row.nonzero().flatten().tolist()) for row in pool.present[counts >= of][:, chosen]]
+        sets = Counter(omega for held in enough for omega in combinations(held, of))
+        lines.append({"size": of, "images": len(enough), "most": max(sets.values(), default=0)})
+    return pd.DataFrame(lines)
+
+
+def supply(scene: Scene, sizes: Sequence[int]) -> pd.DataFrame:
+    """Why there are sets of a size or not: how many images carry them, and how many sets have enough.
+
+    Returns
+    -------
+    DataFrame
+        One column a size, one row a number, under the victim's name.
+    """
+    test, train = (occurrences(pool, sizes, scene.labels).set_index("size") for pool in (scene.test, scene.train))
+    enough = [
+        len(universal.choose_sets(scene.train, scene.test, scene.labels, of, 10**6, **scene.size.least)) for of in sizes
+    ]
+    rows = {
+        "test images": test["images"],
+        "test images of one set, at most": test["most"],
+        "training images of one set, at most": train["most"],
+        "sets with enough of both": pd.Series(enough, index=test.index),
+    }
+    return pd.concat({scene.panel.victim: pd.DataFrame(rows).T})
+
+
+def tabular(frame: pd.DataFrame) -> pd.DataFrame:
+    """Means or printed numbers with the columns named as tables show them, |Ω| as text."""
+    frame = frame.rename(columns=_HEADINGS)
+    return frame.assign(**{"|Ω|": frame["|Ω|"].astype(str)})
+
+
+_HEADINGS = {
+    "size": "|Ω|",
+    "target_set_size": "|Ω|",
+    "fr": "FR",
+    "fr_std": "± FR",
+    "ntr_std": "± NT_R",
+    "ntr": "NT_R",
+    "space_complexity": "space",
+    "time_complexity": "time",
+    "per_image": "passes a vector and image",
+}
+
+
+def in_order(printed: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
+    """Printed rows, by these columns in the order of their first rows and then |Ω|, methods together."""
+    keys = [printed[name].map({value: i for i, value in enumerate(printed[name].unique())}) for name in by]
+    keys.append(printed["target_set_size"].astype(int))
+    order = pd.concat(keys, axis=1, keys=range(len(keys))).sort_values(list(range(len(keys))), kind="stable").index
+    return printed.loc[order].reset_index(drop=True)
+
+
+def describe(panel: Panel) -> str:
+    """A panel's victim with what it stands in for and its quality, as captions say it."""
+    about = victims.describe(panel.victim)
+    return f"{panel.victim} ({about.stands_for}; {about.metric} {about.quality:.3f}; ε = {panel.epsilon:g})"
+
+
+def captions(scenes: Sequence[Scene]) -> str:
+    """The data sets of some scenes."""
+    found = {scene.panel.data: datasets.load(scene.panel.data, "test").caption for scene in scenes}
+    return "; ".join(found.values())
+
+
+def reduced(scenes: Sequence[Scene], methods: Sequence[str] = METHODS) -> str:
+    """What is smaller than in the paper, or otherwise than there, for the methods that are run."""
+    labels, training, ε, κ = ({} for _ in range(4))
+    for scene in scenes:
+        labels.setdefault(len(scene.labels), []).append(scene.panel.dataset)
+        training.setdefault(scene.size.training, []).append(scene.panel.dataset)
+        ε.setdefault(scene.panel.epsilon, []).append(scene.panel.dataset)
+        κ.setdefault(scene.panel.kappa, []).append(scene.panel.dataset)
+    size = scenes[0].size
+    parts = [
+        f"{_by_data(labels)} labels that may be attacked (paper: 25, 40 and 100)",
+        f"{size.sets} target sets a size at most, {size.attacked} images of each",
+        f"{size.epochs} epochs of {size.images} images a vector in batches of {size.batch}, "
+        f"from {_by_data(training)} images",
+        f"ε = {_by_data(ε)} (paper: 0.05)",
+        "steps of ξ = ε / 5 (paper: ε / 25)",
+    ]
+    parts += [f"κ = {_by_data(κ)} (paper: 20)"] if set(κ) != {20} else []
+    parts += [f"{shown(method)} with {_options(method, size)}" for method in methods if laptop_options(method, size)]
+    return ", ".join(parts)
+
+
+def _by_data(values: dict[float, list[str]]) -> str:
+    """One value, or each with the data sets that have it: "8 (NUS-WIDE) or 12 (MS-COCO)"."""
+    if len(values) == 1:
+        return f"{next(iter(values)):g}"
+    return " or ".join(f"{value:g} ({', '.join(dict.fromkeys(data))})" for value, data in values.items())
+
+
+def _options(method: str, size: Size) -> str:
+    """Laptop options with the defaults of the method's function: "inner_passes = 2 (default 4)"."""
+    defaults = inspect.signature(LEARNERS[method]).parameters
+    own = {name: value for name, value in laptop_options(method, size).items() if value != defaults[name].default}
+    return " and ".join(f"{name} = {value} (default {defaults[name].default})" for name, value in own.items())
+
+
+def colours() -> dict[str, tuple]:
+    """One colour for each method, the same in every figure of this paper; CMLU-β is black."""
+    palette = sns.color_palette("colorblind", len(METHODS))
+    return dict(zip(METHODS, palette, strict=True)) | {"CMLU_beta": (0.0, 0.0, 0.0)}
+
+
+def shown(method: str) -> str:
+    """A method's name for figures: "CMLU-β" for "CMLU_beta"."""
+    return method.replace("_alpha", "-α").replace("_beta", "-β")

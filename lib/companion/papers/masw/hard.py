@@ -1,0 +1,254 @@
+"""Figures 2 and 3a of the MASW paper: what is gained by giving hard constraints less weight in ML-C&W."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import pandas as pd
+import torch
+from torch import Tensor
+
+from companion.papers.masw import experiments as masw
+from companion.report import Claims
+from flipbook.attacks.ml_cw_descent import hinges
+from flipbook.evaluation import experiment
+from flipbook.evaluation.experiment import Trial
+from flipbook.goals import HideLabels, TopKEquals
+
+FACTORS = (0.1, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 1.75, 2.0)
+HARDEST = 5
+FEWEST_CHANGED = 4  # images, for a verdict on which of two attacks hides more
+FAILURES = ("missed", "afd_slc", "afd_slf")
+
+
+@dataclass(frozen=True, eq=False)
+class EveryLabel(TopKEquals):
+    """`TopKEquals` whose loss per label asks for every label: the targets on, all others off.
+
+    Figure 3a is about more than ten constraints, which the labels that an image has would not be.
+    """
+
+    def bitwise(self) -> HideLabels:
+        """All labels but the targets absent."""
+        return HideLabels(~self.target, self.target)
+
+    def measures(self, before: Tensor, after: Tensor) -> dict[str, Tensor]:
+        """Also missed, the share of all constraints that are not met."""
+        missed = (self.bitwise().margins(after) <= 0).float().mean(dim=1)
+        return super().measures(before, after) | {"missed": missed}
+
+
+def every_label(scene: masw.Scene, block: masw.Block) -> EveryLabel:
+    """The goal of a targeted block with a constraint for each label."""
+    case, k = block
+    return EveryLabel(scene.targets(case, k), k, scene.present)
+
+
+def hardest(slack: Tensor, number: int = HARDEST) -> Tensor:
+    """Mark the constraints of an image with the largest slack (n, C), (n, C) of bool; equal ones by their order."""
+    order = slack.argsort(dim=1, descending=True, stable=True)
+    return torch.zeros_like(slack, dtype=torch.bool).scatter_(1, order[:, :number], True)
+
+
+def logits_of(scene: masw.Scene, images: Tensor) -> Tensor:
+    """The model's logits (n, C) of images (n, channels, H, W), computed where the model is and brought back."""
+    with torch.no_grad():
+        return scene.model(images.to(next(scene.model.parameters()).device)).to(scene.images.device)
+
+
+def slacks(scene: masw.Scene, goal, rows: pd.DataFrame) -> Tensor:
+    """ML-C&W's slack max(0, -y_j z_j) on the attacked images behind these rows, (n, C), in logits."""
+    return hinges(goal, logits_of(scene, experiment.pictures(rows)))
+
+
+def weighed(scene: masw.Scene, block: masw.Block, goal, which: Tensor, factor: float, **options) -> Trial:
+    """ML-C&W with the constraints in `which` (n, C of bool) multiplied by a factor."""
+    factors = torch.ones_like(which, dtype=scene.images.dtype).masked_fill_(which, factor)
+    trial = masw.trial(scene, "ML-C&W", block, **options)
+    return replace(trial, parameters=f"{factor:g}", goal=goal, per_image={"factors": factors})
+
+
+def over_factors(
+    scene: masw.Scene, block: masw.Block, factors: Sequence[float] = FACTORS, share: float = 1.0, **options
+) -> pd.DataFrame:
+    """Rows of ML-C&W under every factor of its five hardest constraints: those with the largest slack at factor 1.
+
+    Parameters
+    ----------
+    scene : masw.Scene
+    block : (str, int)
+        Targeted.
+    factors : sequence of float
+        1 is always run, for it tells which constraints are hard.
+    share : float
+        Of the panel's τ.
+
+    Returns
+    -------
+    DataFrame
+        Of `masw.run`, with `factor`, the measures of failure `missed`, `afd_slc` = 1 - SASR and `afd_slf` = 1 - LFR,
+        and `hard_targets`, the share of targets among the hardest constraints.
+    """
+    goal, radius = every_label(scene, block), {"radius": share * scene.panel.targeted}
+    none = torch.zeros_like(scene.present)
+    plain = masw.run(scene, {block: [weighed(scene, block, goal, none, 1, **radius)]}, keep_images=len(goal), **options)
+    which = hardest(slacks(scene, goal, plain))
+    others = [weighed(scene, block, goal, which, factor, **radius) for factor in factors if factor != 1]
+    rows = pd.concat([plain, masw.run(scene, {block: others}, **options)], ignore_index=True)
+    hard = (goal.target & which).sum(dim=1) / which.sum(dim=1)
+    return rows.assign(
+        factor=rows["parameters"].astype(float),
+        afd_slc=1 - rows["sasr"],
+        afd_slf=1 - rows["lfr"],
+        hard_targets=hard.tolist() * (len(others) + 1),
+    )
+
+
+def relative(rows: pd.DataFrame, measure: str) -> pd.Series:
+    """A measure of every row over its data set's mean at factor 1; NaN where that is 0."""
+    base = rows[rows["factor"] == 1].groupby("dataset")[measure].mean()
+    return rows[measure] / rows["dataset"].map(base.where(base > 0))
+
+
+def curve(rows: pd.DataFrame, measure: str) -> pd.DataFrame:
+    """Mean of `relative` by data set and factor, with two standard errors of its difference from factor 1."""
+    rows = rows.assign(value=relative(rows, measure))
+    own = rows[rows["factor"] == 1].set_index(["dataset", "image"])["value"]
+    change = rows["value"].to_numpy() - own.loc[list(zip(rows["dataset"], rows["image"], strict=True))].to_numpy()
+    groups = rows.assign(change=change).sort_values("factor", kind="stable").groupby(["dataset", "factor"], sort=False)
+    lines = groups["value"].mean().to_frame().assign(error=2 * groups["change"].std(ddof=1) / groups.size() ** 0.5)
+    return lines.reset_index()
+
+
+def with_labels(scene: masw.Scene, number: int) -> list[int]:
+    """Places of the images with exactly so many labels, in order.
+
+    Raises
+    ------
+    ValueError
+        When there is none.
+    """
+    places = (scene.present.sum(dim=1) == number).nonzero().flatten().tolist()
+    if not places:
+        raise ValueError(f"none of {len(scene.indices)} images has {number} labels: give a larger number of images")
+    return places
+
+
+@dataclass(frozen=True, eq=False)
+class Shown:
+    """One image clean, attacked with equal weights, and attacked with less weight on its hardest constraint.
+
+    Attributes
+    ----------
+    index : int
+        Place in the data set.
+    names : list of m str
+        Its labels.
+    images : Tensor (3, channels, H, W)
+    logits : list of 3 Tensor (m,)
+    label : int
+        Place of the label with the hardest constraint.
+    factor : float
+        Its weight in the second attack.
+    """
+
+    index: int
+    names: list[str]
+    images: Tensor
+    logits: list[Tensor]
+    label: int
+    factor: float
+
+    @property
+    def weights(self) -> list[list[float]]:
+        """Weights of the labels' constraints in each of the three; none on the clean image."""
+        ones = [1.0] * len(self.names)
+        return [[], ones, [self.factor if i == self.label else 1.0 for i in range(len(ones))]]
+
+    def lines(self) -> pd.DataFrame:
+        """A line a label: probabilities on all three, and slack after the attack with equal weights, also in logits."""
+        clean, equal, lighter = (z.sigmoid().tolist() for z in self.logits)
+        slack = [max(0.0, p - 0.5) for p in equal]
+        columns = {"label": self.names, "clean": clean, "equal weights": equal, "slack": slack}
+        columns["slack (logits)"] = self.logits[1].clamp(min=0).tolist()
+        return pd.DataFrame(columns | {"weight then": self.weights[2], "less weight on one": lighter})
+
+
+@dataclass(frozen=True, eq=False)
+class OneHard:
+    """Figure 2's two attacks on several images, and the one to show.
+
+    Attributes
+    ----------
+    shown : Shown
+    off : Tensor (2, n)
+        Labels hidden by either attack.
+    found : Tensor (n,) of bool
+        One label hidden with equal weights, all but the hard one with less weight on it.
+    seconds : float
+    """
+
+    shown: Shown
+    off: Tensor
+    found: Tensor
+    seconds: float
+
+    @property
+    def more(self) -> Tensor:
+        """Images on which less weight hides more labels, (n,) of bool."""
+        return self.off[1] > self.off[0]
+
+    @property
+    def fewer(self) -> Tensor:
+        """Images on which it hides fewer."""
+        return self.off[1] < self.off[0]
+
+    def claim(self, claims: Claims, place: str) -> None:
+        """The paper's example occurs, and less weight on the hardest constraint helps more images than it harms."""
+        figures = f"on {int(self.found.sum())} of {len(self.found)} images"
+        text = "With less weight on one hard constraint both other labels are hidden, with equal weights only one"
+        claims.check(text, place, figures, bool(self.found.any()))
+        better, worse = int(self.more.sum()), int(self.fewer.sum())
+        figures = f"more labels hidden on {better}, fewer on {worse} of {len(self.off[0])} images"
+        few = better + worse < FEWEST_CHANGED
+        text = "Less weight on the hardest constraint hides more labels on more images than it hides fewer on"
+        reason = f"fewer than {FEWEST_CHANGED} images change" if few else ""
+        claims.check(text, place, figures, None if few else better > worse, reason)
+
+
+def one_hard_constraint(
+    scene: masw.Scene, labels: int, factor: float, share: float, images: int = 8, **options
+) -> OneHard:
+    """Attack images with so many labels with equal weights, then with less weight on their hardest constraint.
+
+    Parameters
+    ----------
+    scene : masw.Scene
+    labels : int
+        |Y|, at least 2.
+    factor : float
+        Weight of the hardest constraint, the one with the largest slack under equal weights.
+    share : float
+        Of the panel's untargeted τ.
+    images : int
+        So many with these labels are attacked. Shown is the first that `OneHard.found` is about; without any, the
+        first on which more are hidden; without any, the first.
+    """
+    scene = scene[with_labels(scene, labels)[:images]]
+    block, radius = ("", 3), {"radius": share * scene.panel.untargeted, "hide": True}
+    goal, none = scene.goal(block, True), torch.zeros_like(scene.present)
+    keep = options | {"keep_images": len(goal)}
+    equal = masw.run(scene, {block: [weighed(scene, block, goal, none, 1, **radius)]}, **keep)
+    which = hardest(slacks(scene, goal, equal), 1)
+    lighter = masw.run(scene, {block: [weighed(scene, block, goal, which, factor, **radius)]}, **keep)
+    pictures = [scene.images, *(experiment.pictures(rows).to(scene.images) for rows in (equal, lighter))]
+    logits = [logits_of(scene, x) for x in pictures]
+    off = torch.stack([(scene.present & (z <= 0)).sum(dim=1) for z in logits[1:]])
+    found = (off[0] == 1) & (off[1] == labels - 1) & ~(which & (logits[2] <= 0)).any(dim=1)
+    i = int((2 * found.int() + (off[1] > off[0])).argmax())
+    own = scene.present[i].nonzero().flatten()
+    label = int(which[i][own].int().argmax())
+    names = [scene.data.labels[j] for j in own.tolist()]
+    shown = Shown(
+        scene.indices[i], names, torch.stack([x[i] for x in pictures]), [z[i][own] for z in logits], label, factor
+    )
+    return OneHard(shown, off, found, equal["seconds"].sum() + lighter["seconds"].sum())

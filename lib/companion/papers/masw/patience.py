@@ -1,0 +1,64 @@
+"""What the patience E of early stopping changes for one perturbation for all images (MASW, Figure 11a)."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pandas as pd
+
+from companion.papers.masw import universals
+from flipbook import universal
+from flipbook.storage import fingerprint
+from flipbook.storage.store import Store
+from flipbook.universal import TopKUniversal
+from flipbook.universal.inner import inner_attack
+from flipbook.universal.stopping import Patience, chosen
+
+PATIENCES = (1, 2, 5, 10, 20, 30, 40, 50, 60)
+
+
+def patience(scene: universals.Scene, k: int = 3, seeds: Sequence[int] = (0, 1), passes: int = 4) -> pd.DataFrame:
+    """What less patience gives, from one long search of MASW a seed that is evaluated after every mini-batch.
+
+    Parameters
+    ----------
+    scene : Scene
+    k : int
+    seeds : sequence of int
+        Of the order of the training images.
+    passes : int
+        Over the training images.
+
+    Returns
+    -------
+    DataFrame
+        A row a seed and E of `PATIENCES`: seed, E, batches (until the kept z), asr and lfr on the test images and
+        train_asr, train_lfr on the training images, all in percent; kept in the store.
+    """
+    model, images, present = scene.single.model, scene.training.images, scene.training.targets.bool()
+    settings = {"radius": scene.radius, "hide": True, "batch_size": scene.size.batch, "max_passes": passes}
+    settings |= {"eval_every": 1, "patience": max(PATIENCES), "history": True}
+    attack = inner_attack("masw", scene.size.iterations, learning_rate=scene.size.learning_rate)
+    device = next(model.parameters()).device
+    functions = [fingerprint.of_function(f) for f in (universal.universal_top_k, universal.evaluate_top_k)]
+    of = [functions, attack, settings, k, images, present, *universals.tested(scene.single), PATIENCES]
+    key = {"patience": fingerprint.digest(*of, fingerprint.of_model(model), str(device.type))}
+    shelf = Store.of("universal-patience", key)
+    for seed in seeds:
+        if str(seed) in shelf.rows().get("seed", pd.Series(dtype=str)).astype(str).tolist():
+            continue
+        learnt = universal.universal_top_k(
+            model, images.to(device), present.to(device), k, attack, seed=seed, **settings
+        )
+        lines = pd.DataFrame([_kept(scene, learnt, E) | {"seed": seed} for E in PATIENCES])
+        shelf.add(lines.set_axis([f"{seed}/{E}" for E in PATIENCES], axis="index"))
+    known = shelf.rows()
+    return known[known["seed"].isin(seeds)].sort_values(["seed", "E"]).reset_index(drop=True)
+
+
+def _kept(scene: universals.Scene, learnt: TopKUniversal, E: int) -> dict:
+    """What patience E would have kept of a longer search."""
+    place = chosen(Patience(E), learnt.trace)
+    found = universals.measured(scene, replace(learnt, perturbation=learnt.history[place : place + 1], history=None))
+    train = {f"train_{name}": 100 * learnt.trace[name][place] for name in ("asr", "lfr")}
+    test = {name: 100 * found[name].mean() for name in ("asr", "lfr")}
+    return {"E": E, "batches": learnt.trace["batches"][place]} | test | train

@@ -1,0 +1,44 @@
+"""How long the steps of MASW and TkML are beside their ball, and what shorter ones change (Tables V and VIII).
+
+MASW's weights of m violated constraints sum to m, whatever is left of each. Where labels are many and targets far,
+nearly all of that falls on the one constraint that is nearly met, and the step takes the image across the ball.
+"""
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from companion.papers.masw import experiments as masw
+from flipbook.evaluation import experiment
+
+_EQUAL = {"weights": "none"}
+VARIANTS = {  # shown: method, options, part of the panel's learning rate
+    "TkML": ("TkML", {}, 1.0),
+    "MASW": ("MASW", {}, 1.0),
+    "MASW, step / 2": ("MASW", {}, 0.5),
+    "MASW, step / 4": ("MASW", {}, 0.25),
+    "MASW, w = 1": ("MASW", _EQUAL, 1.0),
+    "MASW, w = 1, step / 2": ("MASW", _EQUAL, 0.5),
+}
+
+
+def rows(scenes: Sequence[masw.Scene], block: masw.Block, **options) -> pd.DataFrame:
+    """Rows of `masw.run` for all variants, with `step`: the median length of a step as a share of τ."""
+    parts = []
+    for scene in scenes:
+        radius, rate = scene.panel.targeted if block[0] else scene.panel.untargeted, scene.panel.learning_rate
+        trials = [
+            masw.trial(scene, name, block, shown=shown, learning_rate=part * rate, trace=("step",), **of)
+            for shown, (name, of, part) in VARIANTS.items()
+        ]
+        found = masw.run(scene, {block: trials}, **options)
+        lengths = [path.nanmedian().item() for path in experiment.traces(found, "step")]
+        parts.append(found.assign(step=[length / radius for length in lengths]))
+    return pd.concat(parts, ignore_index=True)
+
+
+def summary(rows: pd.DataFrame) -> pd.DataFrame:
+    """A line a data set and variant: the measures in percent, and the median over images of the share of τ."""
+    lines = masw.summarise(rows)[["dataset", "method", "asr", "sasr", "lfr"]]
+    steps = rows.groupby(["dataset", "method"], sort=False)["step"].median().rename("step / τ")
+    return lines.merge(steps.reset_index(), on=["dataset", "method"])

@@ -1,0 +1,1 @@
+"""Loops and pieces of them that several attacks share."""

@@ -1,0 +1,42 @@
+"""Attacks by a trained generator: one pass of it an image, the same whatever the goal."""
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from flipbook.core.attack_result import Perturbed
+from flipbook.core.batch import l2_norm
+from flipbook.core.best_so_far import Record
+from flipbook.core.pass_counter import Counted
+from flipbook.core.validation import check_inputs
+from flipbook.goals import Goal
+
+if TYPE_CHECKING:
+    from flipbook.generative import Trained  # which is built on attacks
+
+
+def generated(model, images: Tensor, goal: Goal, generator: "Trained", method: str) -> Perturbed:
+    """Return what a generator of this method makes of the images; see `gama`."""
+    check_inputs(model, images, goal)
+    what = getattr(generator, "method", type(generator).__name__)
+    if what != method:
+        raise ValueError(f"generator is {what}, it must be {method}: give what its training returned")
+    if generator.network.channels != images.shape[1]:
+        raise ValueError(
+            f"generator is for images of {generator.network.channels} channels, these have {images.shape[1]}: "
+            "train one on such images"
+        )
+    net = Counted(model, images)
+    record = Record(net, images, goal)
+    rows = record.rows
+    if not len(rows):
+        return record.result()
+    made = generator.perturb(images[rows].detach())
+    with torch.no_grad():
+        distance = goal[rows].distance(net(made))
+    record.update(made, distance, l2_norm(made - images[rows]), 1, 2)
+    result = record.result()
+    result.images[rows] = made
+    result.iterations[rows] = 1
+    return result
