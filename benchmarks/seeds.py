@@ -21,10 +21,10 @@ CASE = ["dataset", "model", "method", "size"]
 HIDES = 30.0  # percent of FR from which NT_R, the mean over successes, is looked at
 
 
-def trained(panel: paper.Panel, seed: int) -> pd.DataFrame:
+def trained(setting: paper.Setting, seed: int) -> pd.DataFrame:
     """Means of both measures over the target sets of each size, after a training with this seed."""
-    scene = paper.scene(panel, panel.size)
-    rows = paper.rates(scene, METHODS, seed=seed)
+    setup = paper.setup(setting, setting.size)
+    rows = paper.rates(setup, METHODS, seed=seed)
     return rows.groupby(CASE, sort=False)[MEASURES].mean().reset_index().assign(seed=seed)
 
 
@@ -41,7 +41,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--seeds", type=int, default=4, help="trainings of each method")
     seeds = range(parser.parse_args().seeds)
-    cases = [(panel, seed) for panel in paper.panels("figure-03") for seed in seeds]
+    cases = [(setting, seed) for setting in paper.settings("figure-03") for seed in seeds]
     means = pd.concat([trained(*case) for case in tqdm(cases, desc="trainings", unit="scene")], ignore_index=True)
     print(f"standard deviation over {len(seeds)} seeds, in points\n{spread(means).round(2).to_string()}")
     keep(means, "cpu-seeds.csv")

@@ -3,7 +3,7 @@ import math
 import pandas as pd
 import pytest
 
-from flipbook.metrics.target_cases import cases
+from flipbook.metrics.target_cases import target_cases
 
 # image, reached, reached_8bit, l0, l1, l2, linf
 PAIRS = [
@@ -27,7 +27,7 @@ def line(table, case):
 
 
 def test_one_pair_stands_for_an_image_with_all_its_norms(rows):
-    table = cases(rows)
+    table = target_cases(rows)
     best, average, worst = (line(table, case) for case in ("best", "average", "worst"))
     assert (best["asr"], best["pairs"]) == (1.0, 2)
     assert (best["l0"], best["l1"], best["l2"], best["linf"]) == (6.0, 2.25, 2.5, 0.3)  # pairs 1 and 2
@@ -39,12 +39,12 @@ def test_one_pair_stands_for_an_image_with_all_its_norms(rows):
 
 
 def test_each_norm_may_have_its_own_target(rows):
-    best = line(cases(rows, select="per-norm"), "best")
+    best = line(target_cases(rows, select="per-norm"), "best")
     assert (best["l0"], best["l1"], best["l2"], best["linf"]) == (6.0, 2.0, 2.5, pytest.approx(0.2))
 
 
 def test_failures_may_count_as_pairs(rows):
-    table = cases(rows, failures="include")
+    table = target_cases(rows, failures="include")
     best, average, worst = (line(table, case) for case in ("best", "average", "worst"))
     assert (best["asr"], best["l2"]) == (0.5, 0.75)  # the failure of image 1 is its smallest
     assert (average["pairs"], average["l2"]) == (4, pytest.approx(7.5 / 4))
@@ -52,15 +52,15 @@ def test_failures_may_count_as_pairs(rows):
 
 
 def test_without_success_there_are_no_norms(rows):
-    table = cases(rows.assign(reached=False, reached_8bit=False))
+    table = target_cases(rows.assign(reached=False, reached_8bit=False))
     assert (table["asr"] == 0).all()
     assert all(math.isnan(value) for value in table["l2"])
 
 
 def test_what_cannot_be_compared_is_refused(rows):
     with pytest.raises(ValueError, match="different numbers of targets"):
-        cases(rows.iloc[:3])
+        target_cases(rows.iloc[:3])
     with pytest.raises(ValueError, match="run an experiment first"):
-        cases(rows.iloc[:0])
+        target_cases(rows.iloc[:0])
     with pytest.raises(ValueError, match="choose one of 'l2', 'per-norm'"):
-        cases(rows, select="l1")
+        target_cases(rows, select="l1")

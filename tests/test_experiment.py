@@ -11,10 +11,9 @@ import pytest
 import torch
 from pandas.testing import assert_frame_equal
 
-from flipbook import metrics
-from flipbook.core.attack_result import Perturbed
-from flipbook.evaluation import experiment
-from flipbook.evaluation.experiment import Trial
+from flipbook import evaluation, metrics
+from flipbook.core.attack_result import AttackResult
+from flipbook.evaluation import AttackConfig
 from flipbook.goals import ClassTarget, Goal, LabelVector
 from tests.toy_attack import CALLS, Affine, nudge, traced
 
@@ -33,7 +32,7 @@ def task():
 
 
 def quiet(*arguments, **options):
-    return experiment.run(*arguments, progress=False, **options)
+    return evaluation.run(*arguments, progress=False, **options)
 
 
 def test_rows_are_measured_from_scratch(task):
@@ -133,7 +132,7 @@ def test_a_killed_process_resumes(task, empty_store):
         toy_attack.CALLS = Deadly()
         images = torch.rand(10, 1, 2, 2, generator=torch.Generator().manual_seed(1))
         goal = LabelVector(torch.arange(30).view(10, 3) % 2)
-        experiment.run(toy_attack.nudge, toy_attack.Affine().eval(), images, goal, batch_size=2, progress=False)
+        evaluation.run(toy_attack.nudge, toy_attack.Affine().eval(), images, goal, batch_size=2, progress=False)
         """
     )
     killed = subprocess.run(
@@ -156,7 +155,7 @@ def test_full_gpu_memory_halves_the_batch(task):
 def boasting(model, images, goal):
     everything = torch.ones(len(images), dtype=torch.bool)
     n = everything.long()
-    return Perturbed(images - 2, everything, n, n, n, n)
+    return AttackResult(images - 2, everything, n, n, n, n)
 
 
 def test_a_wrong_claim_and_a_left_box_are_said(task):
@@ -173,24 +172,24 @@ def test_pictures_are_kept_where_asked_for(task):
     model, images, goal = task
     rows = quiet(nudge, model, images, goal)
     with pytest.raises(KeyError, match=r"image 0 of nudge/.* was not kept"):
-        experiment.pictures(rows[:2])
+        evaluation.pictures(rows[:2])
     rows = quiet(nudge, model, images, goal, keep_images=3)
     assert CALLS == [10, 3]
     wanted = rows.iloc[[2, 0]]
-    assert torch.equal(experiment.pictures(wanted), (images[[2, 0]] + 0.1).clamp(0, 1))
+    assert torch.equal(evaluation.pictures(wanted), (images[[2, 0]] + 0.1).clamp(0, 1))
 
 
 def test_what_an_attack_records_is_kept_for_every_image(task):
     model, images, goal = task
     quiet(traced, model, images[:4], goal[:4], batch_size=3)
     rows = quiet(traced, model, images, goal, batch_size=3)
-    levels = experiment.traces(rows.iloc[[7, 1]], "level")
+    levels = evaluation.traces(rows.iloc[[7, 1]], "level")
     for place, i in enumerate((7, 1)):
         torch.testing.assert_close(levels[place], images[i].mean() * torch.arange(1.0, 4.0))
     with pytest.raises(KeyError, match="no trace of 'loss'; these runs recorded level"):
-        experiment.traces(rows, "loss")
+        evaluation.traces(rows, "loss")
     with pytest.raises(KeyError, match="these runs recorded none"):
-        experiment.traces(quiet(nudge, *task), "level")
+        evaluation.traces(quiet(nudge, *task), "level")
 
 
 def test_arguments_per_image_follow_their_images(task):
@@ -203,14 +202,17 @@ def test_arguments_per_image_follow_their_images(task):
 
 def test_grid_stacks_trials_and_names_the_one_that_fails(task):
     model, images, goal = task
-    trials = [Trial("A", "0.1", nudge), Trial("B", "0.3", nudge, {"step": 0.3}, goal=LabelVector(~goal.target))]
-    rows = experiment.grid(trials, model, images, goal, progress=False)
+    configs = [
+        AttackConfig("A", "0.1", nudge),
+        AttackConfig("B", "0.3", nudge, {"step": 0.3}, goal=LabelVector(~goal.target)),
+    ]
+    rows = evaluation.grid(configs, model, images, goal, progress=False)
     assert rows.groupby(["method", "parameters"], sort=False).size().to_dict() == {("A", "0.1"): 10, ("B", "0.3"): 10}
     with pytest.raises(TypeError) as caught:
-        experiment.grid([Trial("C", "9", nudge, {"stepp": 1})], model, images, goal, progress=False)
+        evaluation.grid([AttackConfig("C", "9", nudge, {"stepp": 1})], model, images, goal, progress=False)
     assert "C 9" in caught.value.__notes__[0]
     with pytest.raises(ValueError, match=r"A 0\.1: no goal"):
-        experiment.grid(trials, model, images, progress=False)
+        evaluation.grid(configs, model, images, progress=False)
 
 
 def test_raw_correlations_are_recorded_beside_the_decision():

@@ -4,7 +4,7 @@ import pytest
 from filelock import FileLock
 
 from companion import paths
-from flipbook.storage.cached import alone, kept
+from flipbook.storage.cached import alone, cached
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ def test_learns_once(store):
     calls = []
 
     def ask():
-        return kept("folder/a", load, lambda: calls.append(1) or "learnt", lambda what, path: path.write_text(what))
+        return cached("folder/a", load, lambda: calls.append(1) or "learnt", lambda what, path: path.write_text(what))
 
     assert [ask(), ask()] == ["learnt", "learnt"]
     assert len(calls) == 1
@@ -34,7 +34,7 @@ def test_learns_once(store):
 def test_learns_again_what_is_damaged(store):
     (store / "a.safetensors").write_text("damaged")
     with pytest.warns(UserWarning, match="damaged; it is learnt again"):
-        assert kept("a", load, lambda: "again", lambda what, path: path.write_text(what)) == "again"
+        assert cached("a", load, lambda: "again", lambda what, path: path.write_text(what)) == "again"
     assert (store / "a.safetensors").read_text() == "again"
 
 
@@ -43,7 +43,7 @@ def test_an_error_of_learning_is_not_swallowed(store):
         raise ValueError("images leave [0, 1]")
 
     with pytest.raises(ValueError, match="images leave"):
-        kept("a", load, learn, lambda what, path: path.write_text(what))
+        cached("a", load, learn, lambda what, path: path.write_text(what))
     assert not (store / "a.safetensors").exists()
 
 
@@ -52,7 +52,7 @@ def test_what_cannot_be_kept_is_used_all_the_same(store):
         raise OSError(f"{path} was not written (No space left on device)")
 
     with pytest.warns(UserWarning, match=r"a\.safetensors was not written .*; what was learnt is used and not kept"):
-        assert kept("a", load, lambda: "learnt", full) == "learnt"
+        assert cached("a", load, lambda: "learnt", full) == "learnt"
 
 
 def test_a_lock_that_is_not_to_be_had_does_not_stop_the_work(store, monkeypatch):
@@ -64,4 +64,4 @@ def test_a_lock_that_is_not_to_be_had_does_not_stop_the_work(store, monkeypatch)
         raise NotImplementedError("no locks on this file system")
 
     monkeypatch.setattr(FileLock, "acquire", refuse)
-    assert kept("a", load, lambda: "learnt", lambda what, path: path.write_text(what)) == "learnt"
+    assert cached("a", load, lambda: "learnt", lambda what, path: path.write_text(what)) == "learnt"

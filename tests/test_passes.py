@@ -3,13 +3,13 @@
 import torch
 
 from flipbook.core.gradients import directional, row_gradients
-from flipbook.core.pass_counter import Counted
+from flipbook.core.pass_counter import PassCounter
 from tests.affine import SmallNet, mid_grey, random_affine
 
 
 def test_counts_follow_the_images_in_focus():
     x = mid_grey(4).requires_grad_()
-    net = Counted(random_affine(), x)
+    net = PassCounter(random_affine(), x)
     with torch.no_grad():
         net(x)
     net.focus(torch.tensor([1, 3]))(x[[1, 3]]).sum().backward()
@@ -21,7 +21,7 @@ def test_counts_follow_the_images_in_focus():
 
 def test_candidates_are_counted_for_the_images_in_focus():
     x = mid_grey(3)
-    net = Counted(random_affine(), x)
+    net = PassCounter(random_affine(), x)
     net(x)
     net.focus(torch.tensor([0, 2])).model(x[[0, 2]].repeat_interleave(5, dim=0))
     net.add_forwards(5)
@@ -34,7 +34,7 @@ def test_rows_cost_one_backward_pass_each_in_both_ways():
     results = []
     for batched in (False, True):
         x = mid_grey(4).requires_grad_()
-        net = Counted(model, x)
+        net = PassCounter(model, x)
         results.append(row_gradients(net, net(x), x, rows, batched))
         assert net.backwards.tolist() == [5] * 4
     torch.testing.assert_close(*results)
@@ -45,7 +45,7 @@ def test_rows_are_products_with_the_jacobian():
     x = mid_grey(3)
     J = torch.stack([torch.func.jacrev(lambda v: model(v[None])[0])(image) for image in x]).flatten(2)
     pixels = x.clone().requires_grad_()
-    net = Counted(model, pixels)
+    net = PassCounter(model, pixels)
     logits = net(pixels)
     torch.testing.assert_close(row_gradients(net, logits, pixels, rows).flatten(2), rows @ J)
     δ = torch.randn_like(x)
@@ -57,6 +57,6 @@ def test_rows_are_products_with_the_jacobian():
 def test_the_model_is_left_as_it_was():
     model = SmallNet()
     x = mid_grey(2).requires_grad_()
-    Counted(model, x)(x).sum().backward()
+    PassCounter(model, x)(x).sum().backward()
     assert not model._forward_hooks
     assert not model._backward_hooks

@@ -3,14 +3,14 @@
 import pytest
 
 from companion import paths
-from flipbook.storage.cached import kept
+from flipbook.storage.cached import cached
 
 
 @pytest.mark.parametrize("name", ["../x", "/x", "a/../../x"])
 def test_a_name_that_leads_out_of_the_store_is_refused(tmp_path, monkeypatch, name):
     monkeypatch.setenv("FLIPBOOK_STORE", str(tmp_path / "store"))
     with pytest.raises(ValueError, match=r"name in the store is .*, it must be a path inside"):
-        kept(name, load=lambda path: 1, learn=lambda: 1, save=lambda value, path: None)
+        cached(name, load=lambda path: 1, learn=lambda: 1, save=lambda value, path: None)
     assert not (tmp_path / "store").exists()
 
 

@@ -1,16 +1,16 @@
 import torch
 
-from flipbook.core.attack_result import Perturbed
+from flipbook.core.attack_result import AttackResult
 
 
 def part(n, steps, value):
     count = torch.full((n,), value)
     trace = {"loss": torch.full((n, steps), float(value), dtype=torch.float64)}
-    return Perturbed(torch.full((n, 1, 2, 2), float(value)), count > 0, count, count, count, count, trace)
+    return AttackResult(torch.full((n, 1, 2, 2), float(value)), count > 0, count, count, count, count, trace)
 
 
 def test_join_keeps_the_order_and_fills_shorter_traces_up():
-    joined = Perturbed.join([part(2, 3, 1), part(1, 5, 2), part(1, 0, 3)])
+    joined = AttackResult.join([part(2, 3, 1), part(1, 5, 2), part(1, 0, 3)])
     assert len(joined) == 4
     assert joined.forwards.tolist() == [1, 1, 2, 3]
     assert joined.images[:, 0, 0, 0].tolist() == [1, 1, 2, 3]
@@ -25,4 +25,4 @@ def test_join_without_traces():
     parts = [part(1, 2, 1), part(2, 2, 2)]
     for each in parts:
         each.trace = {}
-    assert Perturbed.join(parts).trace == {}
+    assert AttackResult.join(parts).trace == {}

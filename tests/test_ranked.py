@@ -100,7 +100,7 @@ def test_settings_on_either_range_are_the_same_attack():
     """A plain gradient step a on [-1, 1] is a / 4 on [0, 1], a radius half: the same path."""
     model, images = random_affine(scale=40.0), mid_grey(3)
     goal = TopKExcludes(torch.eye(6)[:3], 2)
-    ours = tkml(model, images, goal, learning_rate=0.01 / 4, radius=10 / 2, max_iterations=7, leave=False)
+    ours = tkml(model, images, goal, learning_rate=0.01 / 4, radius=10 / 2, max_iterations=7, stop_on_success=False)
     wide, present = 2 * images - 1, goal.present
     z = torch.zeros_like(wide)
     best = [None] * 3

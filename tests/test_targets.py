@@ -45,7 +45,7 @@ def test_more_sets_than_wanted_are_drawn_from_the_seed():
 
 
 def test_too_many_sets_are_grown_label_by_label(monkeypatch):
-    monkeypatch.setattr(targets, "LIMIT", 1000)
+    monkeypatch.setattr(target_sets, "LIMIT", 1000)
     on = predictions(60, 40, share=0.9)
     drawn = target_sets.draw([Pool(on, 10)], 8, 25)
     assert drawn.eligible is None
@@ -57,7 +57,7 @@ def test_too_many_sets_are_grown_label_by_label(monkeypatch):
 def test_no_set_is_eligible_where_no_image_has_enough_labels(monkeypatch):
     on = torch.eye(6, dtype=torch.bool).repeat(20, 1)
     assert target_sets.draw([Pool(on, 10)], 2, 5).sets == []
-    monkeypatch.setattr(targets, "LIMIT", 1)
+    monkeypatch.setattr(target_sets, "LIMIT", 1)
     assert target_sets.draw([Pool(on, 10)], 2, 5) == target_sets.TargetSets([], None)
 
 

@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from flipbook.core.attack_result import Perturbed
+from flipbook.core.attack_result import AttackResult
 
 
 class Affine(nn.Module):
@@ -31,7 +31,7 @@ def nudge(model, images, goal, step=0.1, limit=1000, offset=None):
     shift = step if offset is None else step + offset.view(-1, 1, 1, 1)
     attacked = (images + shift).clamp(0, 1)
     n = torch.ones(len(images), dtype=torch.int64)
-    return Perturbed(attacked, goal.reached(model(attacked)), n, 2 * n, n, -n)
+    return AttackResult(attacked, goal.reached(model(attacked)), n, 2 * n, n, -n)
 
 
 def traced(model, images, goal):

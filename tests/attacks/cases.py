@@ -106,7 +106,7 @@ def settings(name, goal, outputs):
         return SHORT[name] | {"correlation": torch.rand(outputs, outputs, generator=torch.Generator().manual_seed(4))}
     if name != "lots":
         return SHORT[name]
-    aim = goal.bitwise()
+    aim = goal.per_label()
     signs = aim.signs if hasattr(aim, "signs") else 2.0 * torch.nn.functional.one_hot(aim.target, outputs)
     return SHORT[name] | {"target_logits": 2.0 * signs.double()}
 

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from flipbook.attacks.apgd import apgd
-from flipbook.attacks.engines.auto_pgd import _Pace, checkpoints
+from flipbook.attacks.engines.auto_pgd import StepSizeControl, checkpoints
 from flipbook.attacks.mla_u import mla_u
 from flipbook.goals import ClassTarget, LabelVector
 from tests.affine import Affine, SmallNet, mid_grey, random_affine
@@ -103,16 +103,16 @@ RIDGE = {
 }
 
 
-@pytest.mark.parametrize("shortenings", RIDGE)
-def test_steps_across_a_ridge_are_halved_at_the_checks(shortenings):
+@pytest.mark.parametrize("checkpoint_decrease", RIDGE)
+def test_steps_across_a_ridge_are_halved_at_the_checks(checkpoint_decrease):
     """Without momentum the path jumps to and fro by s; every check halves s and goes back to the best point so far.
 
     Checks come after 22, 41, 57 steps, or with two shortenings after 22, 38, 48, 54.
     """
     x = torch.full((1, 1, 1, 1), 0.471, dtype=torch.float64)
     model, goal, options = Seen(Valley()), LabelVector(torch.ones(1, 1)), {"bound": 0.2, "step": 0.04, "momentum": 1.0}
-    apgd(model, x, goal, **options, max_iterations=100, shortenings=shortenings)
-    expected = torch.tensor(RIDGE[shortenings]).double()
+    apgd(model, x, goal, **options, max_iterations=100, checkpoint_decrease=checkpoint_decrease)
+    expected = torch.tensor(RIDGE[checkpoint_decrease]).double()
     torch.testing.assert_close(model.path.flatten()[: len(expected)], expected)
 
 
@@ -154,7 +154,7 @@ def test_rules_of_a_check():
     )
     halved = [[False, True, False, True], [True, False, True, False]]
     x = torch.zeros(2, 1, 1, 1)
-    pace = _Pace.start(x, 1.0)
+    pace = StepSizeControl.start(x, 1.0)
     pace.see(x + f[:, 0].view(2, 1, 1, 1), x, f[:, 0], compare=False)
     for i in range(1, 21):
         here = x + f[:, i].view(2, 1, 1, 1)
@@ -222,7 +222,7 @@ def test_class_target_is_reached_by_its_cross_entropy():
         ({"bound": 0}, "bound is 0"),
         ({"momentum": 1.5}, r"momentum is 1\.5"),
         ({"momentum": 0}, "momentum is 0"),
-        ({"shortenings": -1}, "shortenings is -1"),
+        ({"checkpoint_decrease": -1}, "shortenings is -1"),
         ({"loss": "mse"}, "loss is 'mse'"),
     ],
 )

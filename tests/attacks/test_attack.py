@@ -10,7 +10,7 @@ from torch import nn
 
 from flipbook import attacks, metrics
 from flipbook.attacks.engines.entry import attack
-from flipbook.core.attack_result import Perturbed
+from flipbook.core.attack_result import AttackResult
 from flipbook.goals import HideLabels, LabelVector
 from tests.affine import SmallNet, mid_grey, random_affine
 from tests.attacks.cases import goals_of, images_and_goal, model_named, settings, sliced
@@ -216,7 +216,7 @@ def test_it_hands_single_precision_through_untouched():
     @attack
     def nothing(model, images, goal, *, bound=0.1):
         seen.append((model, images, bound))
-        return Perturbed.of_nothing(images)
+        return AttackResult.of_nothing(images)
 
     model, x = random_affine(), mid_grey(2)
     nothing(model, x, LabelVector(model(x) > 0), bound=0.2)

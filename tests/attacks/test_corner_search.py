@@ -14,7 +14,7 @@ from flipbook.attacks.corner_search import (
     _sigma_map,
     corner_search,
 )
-from flipbook.core.pass_counter import Counted
+from flipbook.core.pass_counter import PassCounter
 from flipbook.core.per_image_random import keys, uniform
 from flipbook.goals import ClassTarget, LabelVector
 from tests.affine import Affine, SmallNet, mid_grey, random_affine
@@ -47,7 +47,7 @@ def single_moves(image, variant, size):
 
 
 def best_moves(model, x, goal, variant="l0+linf", size=0.7, n_max=10**6, number=None, chunk=50):
-    net = Counted(model, x)
+    net = PassCounter(model, x)
     result = _best_moves(
         net, x, goal, lambda d: _colours(d, variant, size), lambda d, n: _drawn(d, n, 0, number), n_max, chunk
     )

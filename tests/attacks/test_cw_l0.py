@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from flipbook.attacks.cw_l0 import cw_l0
-from flipbook.core.attack_result import Perturbed
+from flipbook.core.attack_result import AttackResult
 from flipbook.goals import ClassTarget, HideLabels
 from tests.affine import Affine, SmallNet, mid_grey, random_affine
 
@@ -145,7 +145,7 @@ def test_the_trace_shrinks_and_joins():
         at = int(result.iterations[n]) - 1
         assert result.trace["l0"][n, at] == l0(kept)[n]
         torch.testing.assert_close(result.trace["l2"][n, at], kept[n].norm())
-    joined = Perturbed.join([cw_l0(model, x[i : i + 1], goal[i : i + 1], **SHORT) for i in range(5)])
+    joined = AttackResult.join([cw_l0(model, x[i : i + 1], goal[i : i + 1], **SHORT) for i in range(5)])
     for name in ("l0", "l1", "l2", "linf"):
         torch.testing.assert_close(joined.trace[name], result.trace[name], atol=1e-7, rtol=0, equal_nan=True)
 

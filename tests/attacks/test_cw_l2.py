@@ -49,7 +49,7 @@ def test_leaving_the_batch_changes_nothing(monkeypatch):
     options = {"initial_weight": 0.1, "search_steps": 3, "max_iterations": 30}
     results = []
     for block in (1, 7, 10**9):
-        monkeypatch.setattr(_penalty, "BLOCK", block)
+        monkeypatch.setattr(penalty_search, "BLOCK", block)
         results.append(cw_l2(model, x, goal, **options))
     for other in results[1:]:
         torch.testing.assert_close(results[0].images, other.images, atol=1e-9, rtol=0)
@@ -64,10 +64,10 @@ def test_two_classes_within_a_percent_of_the_exact_distance():
     target = z.argmin(dim=1)
     result = cw_l2(model, x, ClassTarget(target), initial_weight=0.1, search_steps=9, max_iterations=600)
     exact = (z[:, 0] - z[:, 1]).abs() / (model.W[0] - model.W[1]).norm()
-    distance = (result.images - x).flatten(1).norm(dim=1)
+    violations = (result.images - x).flatten(1).norm(dim=1)
     assert result.reached.all()
-    assert (distance >= exact * (1 - 1e-9)).all()
-    assert (distance <= exact * 1.01).all()
+    assert (violations >= exact * (1 - 1e-9)).all()
+    assert (violations <= exact * 1.01).all()
 
 
 def test_confidence_is_the_margin_of_the_result():

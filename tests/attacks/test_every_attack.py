@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from flipbook.attacks import ALL
-from flipbook.core.attack_result import Perturbed
+from flipbook.core.attack_result import AttackResult
 from tests.attacks.cases import MODELS, goals_of, images_and_goal, model_named, narrowed, settings, sliced
 
 COLUMNS = ("images", "reached", "iterations", "forwards", "backwards", "first_success")
@@ -27,7 +27,7 @@ def prepare(name, kind=None, model_name="cnn"):
     return model, x, goal, settings(name, goal, model(x[:1]).shape[1])
 
 
-def assert_same(a: Perturbed, b: Perturbed):
+def assert_same(a: AttackResult, b: AttackResult):
     torch.testing.assert_close(a.images, b.images, atol=1e-7, rtol=0)
     for column in COLUMNS[1:]:
         assert torch.equal(getattr(a, column), getattr(b, column)), column
@@ -45,7 +45,7 @@ def test_a_result_is_what_it_says(name, kind, model_name):
     assert result.images.min() >= 0
     assert result.images.max() <= 1
     assert torch.equal(result.reached, goal.reached(model(result.images)))
-    assert (goal.distance(model(result.images)) <= goal.distance(model(x))).all()
+    assert (goal.violations(model(result.images)) <= goal.violations(model(x))).all()
     assert torch.equal(result.first_success > 0, result.reached)
     assert (result.first_success <= result.forwards + result.backwards).all()
     assert not result.images.requires_grad
@@ -67,7 +67,7 @@ def test_a_batch_is_its_images_one_by_one(name, kind):
     model, x, goal, options = prepare(name, kind)
     together = ALL[name](model, x, goal, **options)
     alone = [ALL[name](model, x[i : i + 1], goal[i : i + 1], **sliced(options, slice(i, i + 1))) for i in range(len(x))]
-    assert_same(together, Perturbed.join(alone))
+    assert_same(together, AttackResult.join(alone))
 
 
 @every_attack
@@ -77,7 +77,7 @@ def test_permuting_the_batch_permutes_the_result(name, model_name):
     order = torch.tensor([4, 2, 0, 5, 1, 3])
     straight = ALL[name](model, x, goal, **options)
     permuted = ALL[name](model, x[order], goal[order], **sliced(options, order))
-    assert_same(Perturbed(*(getattr(straight, column)[order] for column in COLUMNS)), permuted)
+    assert_same(AttackResult(*(getattr(straight, column)[order] for column in COLUMNS)), permuted)
 
 
 class Watched(nn.Module):
@@ -122,7 +122,7 @@ CHANGES = {
         ("max_iterations", 9),
     ],
     "ecoc_attack": [("eta", 1.0), ("learning_rate", 0.02), ("initial_weight", 3.0), ("search_steps", 1)],
-    "ml_cw": [("gamma", 1.0), ("learning_rate", 0.02), ("initial_weight", 3.0), ("released", True)],
+    "ml_cw": [("gamma", 1.0), ("learning_rate", 0.02), ("initial_weight", 3.0), ("released_code", True)],
     "jma": [("step", 0.1), ("kappa", 0.3), ("search_steps", 2), ("max_iterations", 1)],
     "lots": [("step", 0.01), ("max_iterations", 2)],
     "mla_lp": [("max_iterations", 1), ("lowering", 0.4)],

@@ -19,7 +19,7 @@ def logits():
 
 def gradient(goal):
     z = logits()
-    (g,) = torch.autograd.grad(label_loss(goal.bitwise(), z).sum(), z)
+    (g,) = torch.autograd.grad(label_loss(goal.per_label(), z).sum(), z)
     return g[0]
 
 
@@ -27,7 +27,7 @@ def test_the_untargeted_loss_ascends_the_cross_entropy_of_the_true_labels():
     z = logits().detach()
     expected = torch.where(Y[0] > 0, torch.sigmoid(-z[0]), 0)
     torch.testing.assert_close(gradient(TopKExcludes(Y, 2)), expected)
-    assert label_loss(TopKExcludes(Y, 2).bitwise(), z)[0] == pytest.approx(float(z.sigmoid().log()[0, :2].sum()))
+    assert label_loss(TopKExcludes(Y, 2).per_label(), z)[0] == pytest.approx(float(z.sigmoid().log()[0, :2].sum()))
 
 
 def test_targets_descend_theirs_and_other_labels_never_enter():
@@ -51,17 +51,17 @@ def test_a_label_vector_has_the_binary_cross_entropy_towards_it():
 def test_a_class_has_its_cross_entropy_and_a_codeword_that_of_its_bits():
     z = logits()
     goal = ClassTarget(torch.tensor([3]))
-    value = label_loss(goal.bitwise(), z)
+    value = label_loss(goal.per_label(), z)
     torch.testing.assert_close(value, torch.nn.functional.cross_entropy(z, goal.target)[None])
     code = torch.tensor([[1, -1, 1, -1, 1, -1], [1, 1, 1, -1, -1, -1]]).double()
-    coded = label_loss(ClassTarget(torch.tensor([1]), code).bitwise(), z)
+    coded = label_loss(ClassTarget(torch.tensor([1]), code).per_label(), z)
     torch.testing.assert_close(coded, label_loss(LabelVector(code[1:] > 0), z))
 
 
 @pytest.mark.parametrize("goal", [TopKExcludes(Y, 2), TopKEquals(Y_T, 1, present=Y), LabelVector(Y)])
 def test_saturated_logits_have_finite_losses_and_gradients(goal):
     z = (logits() * 1e4).float().detach().requires_grad_()
-    value = label_loss(goal.bitwise(), z)
+    value = label_loss(goal.per_label(), z)
     (g,) = torch.autograd.grad(value.sum(), z)
     assert value.isfinite().all()
     assert g.isfinite().all()

@@ -57,7 +57,7 @@ def test_whole_paths_equal_the_plain_attack_through_all_checks(variant, tau):
     def part(goal, logits):
         return goal, T[None]
 
-    options = {"bound": 0.01, "step": 0.012, "max_iterations": 120, "momentum": 0.75, "shortenings": 2}
+    options = {"bound": 0.01, "step": 0.012, "max_iterations": 120, "momentum": 0.75, "checkpoint_decrease": 2}
     rules = {"full": (parted_losses, _rule(tau)), "beta": (all_losses, auto_pgd.signs)}
     result = auto_pgd.auto_pgd(model, x, goal, *rules[variant], **options, part=part)
     assert not result.reached
@@ -269,7 +269,7 @@ def test_trace_is_as_wide_as_the_settings_and_ends_with_the_image():
         ({"trace": True, "variant": "beta"}, "variant 'beta' has no cosine"),
         ({"bound": -0.1}, r"bound is -0\.1"),
         ({"momentum": 2}, "momentum is 2"),
-        ({"shortenings": -1}, "shortenings is -1"),
+        ({"checkpoint_decrease": -1}, "shortenings is -1"),
     ],
 )
 def test_bad_settings(options, message):

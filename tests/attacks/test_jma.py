@@ -182,7 +182,7 @@ def test_an_impossible_goal_fails_alone():
 def test_a_failure_returns_its_closest_attempt():
     model, x, goal = curved_case()
     result = jma(model, x, goal, step=1e-3, max_iterations=2)
-    before, after = goal.distance(model(x)), goal.distance(model(result.images))
+    before, after = goal.violations(model(x)), goal.violations(model(result.images))
     assert (after <= before).all()
     assert (after < before)[~result.reached].any()
 

@@ -7,7 +7,7 @@ from torch import nn
 from companion.papers.masw import stationarity
 from flipbook.attacks.engines import levenberg_marquardt as lm
 from flipbook.attacks.madw import madw
-from flipbook.core.pass_counter import Counted
+from flipbook.core.pass_counter import PassCounter
 from flipbook.goals import LabelVector, TopKExcludes
 from tests.affine import Affine, SmallNet, mid_grey, random_affine
 from tests.attacks.cases import images_and_goal
@@ -72,7 +72,7 @@ def test_the_damping_follows_the_objective_and_the_weights_the_slack():
 def test_stays_in_the_ball_and_chunks_change_nothing_but_the_memory():
     model = SmallNet()
     x, goal = images_and_goal(model, "ranked")
-    whole, parts = (madw(model, x, goal, radius=0.2, max_iterations=4, chunk=c, leave=False) for c in (6, 2))
+    whole, parts = (madw(model, x, goal, radius=0.2, max_iterations=4, chunk=c, stop_on_success=False) for c in (6, 2))
     torch.testing.assert_close(whole.images, parts.images, atol=1e-9, rtol=0)
     assert torch.equal(whole.backwards, parts.backwards)
     assert (whole.images - x).flatten(1).norm(dim=1).max() <= 0.2 + 1e-12
@@ -86,7 +86,7 @@ def test_every_setting_changes_the_path(changed):
     paths = []
     for extra in ({}, changed):
         seen = Seen(model)
-        madw(seen, x, goal, **({"radius": 0.2, "max_iterations": 8, "leave": False, "eps0": 0.05} | extra))
+        madw(seen, x, goal, **({"radius": 0.2, "max_iterations": 8, "stop_on_success": False, "eps0": 0.05} | extra))
         paths.append(seen.images[-1])
     assert not torch.allclose(*paths, rtol=0, atol=1e-8)
 
@@ -116,7 +116,7 @@ def test_the_printed_scalar_and_its_slopes():
     shapes = ((1, 1, 2, 2), (1, 1, 2, 2), (1, 1, 2, 2), (1, 3), (1, 1), (1, 3))
     x, z, η, v, ς, w = (torch.rand(shape, generator=g, dtype=torch.float64) for shape in shapes)
     goal = LabelVector(torch.tensor([[1, 0, 1]]))
-    net = Counted(model, x)
+    net = PassCounter(model, x)
     L, slopes, logits, ζ = stationarity._stationarity(net, x, z, v, η, ς, goal, w)
     y = goal.signs[0].double()
     variables = [each.clone().flatten().requires_grad_() for each in (z, v, η, ς)]
@@ -149,9 +149,9 @@ def test_the_printed_form_solves_its_equation_and_does_not_attack():
 def test_the_printed_form_keeps_images_apart_and_works_on_affine_models():
     for model in (SmallNet(), random_affine()):
         x, goal = images_and_goal(model, "excluded")
-        together = madw(model, x, goal, mode="scalar", max_iterations=5, leave=False)
+        together = madw(model, x, goal, mode="scalar", max_iterations=5, stop_on_success=False)
         for i in range(6):
-            alone = madw(model, x[i : i + 1], goal[i : i + 1], mode="scalar", max_iterations=5, leave=False)
+            alone = madw(model, x[i : i + 1], goal[i : i + 1], mode="scalar", max_iterations=5, stop_on_success=False)
             torch.testing.assert_close(together.images[i], alone.images[0], atol=1e-9, rtol=0)
             assert alone.backwards[0] == together.backwards[i]
         assert together.backwards[0] == 6 * stationarity.BACKWARDS

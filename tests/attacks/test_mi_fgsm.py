@@ -32,7 +32,11 @@ def test_momentum_adds_gradients_of_unit_sum_and_never_forgets():
     seen = Seen(model)
     present = (model(x) > 0).long()
     mi_fgsm(
-        seen, x, TopKExcludes(present, 2), **COMPARED | {"step": 0.2, "bound": 0.5, "max_iterations": 4}, leave=False
+        seen,
+        x,
+        TopKExcludes(present, 2),
+        **COMPARED | {"step": 0.2, "bound": 0.5, "max_iterations": 4},
+        stop_on_success=False,
     )
     δ, m = torch.zeros_like(x), torch.zeros_like(x)
     for shown in seen.batches[3:]:
@@ -47,7 +51,7 @@ def test_momentum_adds_gradients_of_unit_sum_and_never_forgets():
 
 def test_the_path_is_no_longer_than_its_steps():
     model, x = Seen(random_affine(scale=0.01)), mid_grey(1)
-    mi_fgsm(model, x, HideLabels(torch.ones(1, 6)), **COMPARED, leave=False)
+    mi_fgsm(model, x, HideLabels(torch.ones(1, 6)), **COMPARED, stop_on_success=False)
     norms = model.norms(x[0])
     assert len(norms) == 41
     assert float(norms[-1]) <= 40 * 0.015 + 1e-12
@@ -57,7 +61,10 @@ def test_the_path_is_no_longer_than_its_steps():
 def test_images_that_stay_after_success_keep_their_smallest_one():
     model, x = random_affine(), mid_grey(3)
     goal = HideLabels(torch.nn.functional.one_hot(model(x).argmax(dim=1), 6))
-    first, all_steps = (mi_fgsm(model, x, goal, **COMPARED, leave=leave, trace=("loss",)) for leave in (True, False))
+    first, all_steps = (
+        mi_fgsm(model, x, goal, **COMPARED, stop_on_success=stop_on_success, trace=("loss",))
+        for stop_on_success in (True, False)
+    )
     assert torch.equal(first.images, all_steps.images)
     assert (all_steps.backwards == 40).all()
     assert (first.backwards < 40).all()

@@ -58,7 +58,9 @@ def test_free_labels_take_no_part():
 def test_released_code_ignores_the_weight_and_keeps_the_first_success():
     model, x, goal = prepare()
     searched = ml_cw(model, x, goal, **(OPTIONS | {"initial_weight": 1.0}))
-    released, other = (ml_cw(model, x, goal, released=True, **(OPTIONS | {"initial_weight": λ})) for λ in (1.0, 50.0))
+    released, other = (
+        ml_cw(model, x, goal, released_code=True, **(OPTIONS | {"initial_weight": λ})) for λ in (1.0, 50.0)
+    )
     assert torch.equal(released.images, other.images)
     assert released.reached.all()
     # the run of λ = 1 is the same until then: its first success comes after 1 + 2 v - 1 passes
@@ -75,6 +77,6 @@ def test_a_failure_keeps_its_closest_attempt():
     result = ml_cw(model, x, goal, initial_weight=1.0, search_steps=2, max_iterations=8, learning_rate=0.01)
     failed = ~result.reached
     assert failed.any()
-    before, after = goal.distance(model(x)), goal.distance(model(result.images))
+    before, after = goal.violations(model(x)), goal.violations(model(result.images))
     assert (after[failed] < before[failed]).any()
     assert (result.first_success[failed] == -1).all()

@@ -66,7 +66,7 @@ def test_factors_multiply_hinges_image_by_image():
 def test_weights_change_the_path_and_all_factors_one_do_not():
     model = SmallNet()
     x, goal = images_and_goal(model, "labels")
-    options = {"radius": 0.3, "max_iterations": 10, "leave": False}
+    options = {"radius": 0.3, "max_iterations": 10, "stop_on_success": False}
     paths = {}
     for name, extra in {"none": {}, "ones": {"factors": torch.ones(6, 6)}, "spw": {"weights": "spw"}}.items():
         seen = Seen(model)
@@ -79,7 +79,7 @@ def test_weights_change_the_path_and_all_factors_one_do_not():
 def test_trace_and_bad_settings():
     model, x = random_affine(), mid_grey(2)
     goal = TopKEquals(torch.eye(6)[:2], 1, present=torch.eye(6)[2:4])
-    result = ml_cw_descent(model, x, goal, max_iterations=4, leave=False, trace=("hinges", "threshold"))
+    result = ml_cw_descent(model, x, goal, max_iterations=4, stop_on_success=False, trace=("hinges", "threshold"))
     assert {name: values.shape for name, values in result.trace.items()} == {"hinges": (2, 5), "threshold": (2, 5)}
     for options, message in (
         ({"factors": -torch.ones(2, 6)}, "factors have shape"),

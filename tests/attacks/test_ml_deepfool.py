@@ -219,7 +219,9 @@ def test_the_ball_is_kept_to_and_nothing_else_changes_within_it():
 def test_leaves_at_its_first_success_if_asked_to():
     model, x = SmallNet(), mid_grey(4)
     goal = LabelVector((model(x) > 0) ^ (torch.arange(6) == 1))
-    going_on, leaving = (ml_deepfool(model, x, goal, leave=leave) for leave in (False, True))
+    going_on, leaving = (
+        ml_deepfool(model, x, goal, stop_on_success=stop_on_success) for stop_on_success in (False, True)
+    )
     assert leaving.reached.all()
     assert torch.equal(leaving.first_success, going_on.first_success)
     assert torch.equal(leaving.first_success, leaving.forwards + leaving.backwards)
@@ -249,7 +251,7 @@ def test_on_the_boundary_itself_no_image_depends_on_its_neighbours(kind):
     """As MASW runs it, without a margin: rounding must neither decide success nor keep an image walking."""
     model = SmallNet()
     x, goal = images_and_goal(model, kind)
-    options = {"rows": "labels", "margin": 0.0, "scores": "probability", "leave": True, "max_iterations": 20}
+    options = {"rows": "labels", "margin": 0.0, "scores": "probability", "stop_on_success": True, "max_iterations": 20}
     together = ml_deepfool(model, x, goal, **options)
     for n in range(len(x)):
         alone = ml_deepfool(model, x[n : n + 1], goal[n : n + 1], **options)

@@ -7,7 +7,7 @@ import torch
 from scipy import stats
 
 from flipbook.attacks.one_pixel import _draw, _evaluate, _first, _fitter, _mutants, one_pixel
-from flipbook.core.pass_counter import Counted
+from flipbook.core.pass_counter import PassCounter
 from flipbook.core.per_image_random import keys
 from flipbook.goals import ClassTarget
 from tests.affine import Affine, SmallNet, mid_grey, random_affine
@@ -112,14 +112,14 @@ def test_of_two_pixels_at_one_place_the_later_is_seen():
 def test_fitness_is_the_log_probability_and_cost_is_counted_per_candidate():
     model, x = SmallNet(), mid_grey(3)
     goal, candidates = ClassTarget(torch.tensor([0, 4, 2])), _first(keys(x), x, 7, 2)
-    net = Counted(model, x)
-    fitness, distance, norm = _evaluate(net, x, goal, candidates, chunk=4)
+    net = PassCounter(model, x)
+    fitness, violations, norm = _evaluate(net, x, goal, candidates, chunk=4)
     images = _draw(x, candidates)
     z = model(images).unflatten(0, (3, 7))
     expected = torch.stack([z[n].log_softmax(dim=1)[:, goal.target[n]] for n in range(3)])
     torch.testing.assert_close(fitness, expected)
     others = (z > z.gather(2, goal.target[:, None, None].expand(3, 7, 1))).sum(dim=2)
-    assert torch.equal(distance, others)
+    assert torch.equal(violations, others)
     torch.testing.assert_close(norm, (images.unflatten(0, (3, 7)) - x[:, None]).flatten(2).norm(dim=2))
     assert net.forwards.tolist() == [7] * 3
 

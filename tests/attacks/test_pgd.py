@@ -48,7 +48,7 @@ def test_targeted_steps_follow_both_sums():
         x,
         TopKEquals(target, 1, present=present),
         **COMPARED | {"step": 0.01, "bound": 1.0, "max_iterations": 5},
-        leave=False,
+        stop_on_success=False,
     )
     δ = torch.zeros_like(x)
     for shown in seen.batches[3:]:

@@ -72,7 +72,7 @@ def assert_descends(attack, loss, goal, model, x, own, chosen, **options):
 def test_tkml(targeted):
     for model, x, own, chosen, (present, target) in cases(targeted):
         goal = TopKEquals(target, present=present) if targeted else TopKExcludes(present, K)
-        assert_descends(tkml, plain.loss_tkml, goal, model, x, own, chosen, leave=True)
+        assert_descends(tkml, plain.loss_tkml, goal, model, x, own, chosen, stop_on_success=True)
 
 
 def test_rank_i():

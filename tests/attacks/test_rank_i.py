@@ -46,7 +46,8 @@ def test_an_image_without_loss_stands_still():
     target = torch.nn.functional.one_hot(model(x).argmin(dim=1), 2)
     options = {"learning_rate": 0.01, "max_iterations": 60, "trace": ("loss",)}
     first, stays = (
-        rank_i(model, x, TopKEquals(target, 1, present=1 - target), leave=leave, **options) for leave in (True, False)
+        rank_i(model, x, TopKEquals(target, 1, present=1 - target), stop_on_success=stop_on_success, **options)
+        for stop_on_success in (True, False)
     )
     assert torch.equal(first.images, stays.images)
     assert (stays.backwards == 60).all()

@@ -22,21 +22,21 @@ def two_classes(n=5):
 
 @pytest.mark.parametrize("λ", [1.0, 3.0])
 def test_two_affine_classes_need_a_prefix_of_the_largest_weights(λ):
-    model, x, goal, w, distance = two_classes()
-    bound = 4 * float((distance / w.abs().sum(dim=1)).max())
+    model, x, goal, w, violations = two_classes()
+    bound = 4 * float((violations / w.abs().sum(dim=1)).max())
     result = sparsefool(model, x, goal, lambda_=λ, bound=bound)
     assert result.reached.all()
     change = (result.images - x).flatten(1)
     for i in range(len(x)):
         order = w[i].abs().argsort(descending=True)
         reach = bound * w[i, order].abs().cumsum(dim=0)
-        needed = int((reach < λ * distance[i]).sum()) + 1
+        needed = int((reach < λ * violations[i]).sum()) + 1
         assert 1 < needed < 108
         assert set(change[i].nonzero().flatten().tolist()) == set(order[:needed].tolist())
         full = order[: needed - 1]
         torch.testing.assert_close(change[i, full], bound * w[i, full].sign(), atol=1e-12, rtol=0)
         last = order[needed - 1]
-        left = (λ * distance[i] + 1e-3 - reach[needed - 2]) / w[i, last].abs()
+        left = (λ * violations[i] + 1e-3 - reach[needed - 2]) / w[i, last].abs()
         expected = w[i, last].sign() * min(1.02 * min(left, bound), bound)
         torch.testing.assert_close(change[i, last], expected, atol=1e-12, rtol=0)
     # the start, one step of DeepFool, the result
@@ -106,8 +106,8 @@ def test_equals_the_plain_loop(kind, λ, bound, steps):
 def test_the_bound_holds_and_is_doubled_until_it_suffices():
     model, x, goal, w, _ = two_classes()
     x[0, 0, 0] = torch.tensor([0.0, 1.0, 0.001, 0.999, 0.0, 1.0])
-    distance = -(goal.margins(model(x)).amin(dim=1)) / (model.W[0] - model.W[1]).norm()
-    first = 0.9 * float((distance / w.abs().sum(dim=1)).min()) / 2
+    violations = -(goal.margins(model(x)).amin(dim=1)) / (model.W[0] - model.W[1]).norm()
+    first = 0.9 * float((violations / w.abs().sum(dim=1)).min()) / 2
     fixed = sparsefool(model, x, goal, bound=first)
     assert not fixed.reached.any()
     # all entries moved at once: the start, one step, the result, one more step, then nothing is left to move

@@ -83,10 +83,10 @@ def test_without_groups_it_ends_near_the_exact_distance():
     options = {"search_steps": 12, "max_iterations": 150, "more_iterations": 0, "refine_steps": 0}
     result = strattack(model, x, ClassTarget(z.argmin(dim=1)), tau=0.0, **options)
     exact = (z[:, 0] - z[:, 1]).abs() / (model.W[0] - model.W[1]).norm()
-    distance = (result.images - x).flatten(1).norm(dim=1)
+    violations = (result.images - x).flatten(1).norm(dim=1)
     assert result.reached.all()
-    assert (distance >= exact * (1 - 1e-9)).all()
-    assert (distance <= exact * 1.03).all()
+    assert (violations >= exact * (1 - 1e-9)).all()
+    assert (violations <= exact * 1.03).all()
 
 
 def test_a_search_changes_whole_groups_and_fewer_of_them_at_a_larger_tau():

@@ -47,7 +47,7 @@ def test_steps_are_those_of_sgd_on_the_papers_range():
     present = torch.nn.functional.one_hot(z.argmax(dim=1), 6)
     goal = TopKEquals(torch.nn.functional.one_hot(z.argmin(dim=1), 6), 1, present=present)
     seen = Seen(model)
-    tkmia(seen, x, goal, radius=torch.inf, max_iterations=12, leave=False)
+    tkmia(seen, x, goal, radius=torch.inf, max_iterations=12, stop_on_success=False)
     wide = torch.zeros_like(x, requires_grad=True)
     optimiser = torch.optim.SGD([wide], lr=0.01, momentum=0.9, weight_decay=1e-4)
     for shown in seen.batches[3:]:

@@ -36,7 +36,10 @@ def test_untargeted_steps_on_an_affine_model():
 def test_a_success_is_kept_at_its_smallest_when_images_stay():
     model = random_affine()
     x, goal = images_and_goal(model, "excluded")
-    first, on = (tkml(model, x, goal, learning_rate=0.02, max_iterations=60, leave=leave) for leave in (True, False))
+    first, on = (
+        tkml(model, x, goal, learning_rate=0.02, max_iterations=60, stop_on_success=stop_on_success)
+        for stop_on_success in (True, False)
+    )
     assert first.reached.all()
     torch.testing.assert_close(on.images, first.images, rtol=0, atol=1e-12)
     assert (on.backwards[[0, 1, 3, 4, 5]] == 60).all()

@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 import torch
 
-from flipbook.evaluation import experiment
+from flipbook import evaluation
 from flipbook.generative import gama, lpd, train_gama, train_lpd
 from flipbook.goals import LabelVector, TopKExcludes
 from tests.generative.small import images, labels, short, victim
@@ -49,10 +49,10 @@ def test_is_a_trial(trained):
     """Rows of an experiment, found again in the store with a generator that was trained anew."""
     model, x = victim(), images(6, seed=1)
     goal = LabelVector(model(x) < 0)
-    rows = experiment.run(gama, model, x, goal, hyper={"generator": trained}, progress=False)
+    rows = evaluation.run(gama, model, x, goal, hyper={"generator": trained}, progress=False)
     assert rows["linf"].max() <= 10 / 255
     same = train_gama(victim(), images(), labels(), short())
-    again = experiment.run(gama, model, x, goal, hyper={"generator": same}, progress=False)
+    again = evaluation.run(gama, model, x, goal, hyper={"generator": same}, progress=False)
     pd.testing.assert_frame_equal(again, rows)
 
 

@@ -15,7 +15,7 @@ FIRST = ClassTarget(torch.tensor([2, 2]))
 def test_both_must_be_reached_and_what_is_missed_adds_up():
     both = HIDE & FIRST
     assert both.reached(Z).tolist() == [True, False]
-    assert both.distance(Z).tolist() == (HIDE.distance(Z) + FIRST.distance(Z)).tolist() == [0, 4]
+    assert both.violations(Z).tolist() == (HIDE.violations(Z) + FIRST.violations(Z)).tolist() == [0, 4]
     assert torch.equal(both.margins(Z), torch.cat([HIDE.margins(Z), FIRST.margins(Z)], dim=1))
     assert torch.equal(both.constraints(Z).offsets, both.margins(Z))
     assert both.constraints(Z).matrix(4).shape == (2, 7, 4)
@@ -31,10 +31,10 @@ def test_combinations_are_flat_and_are_indexed_and_moved_whole():
 
 
 def test_what_they_ask_of_single_labels_is_joined():
-    joined = (HIDE & HideLabels(torch.tensor([[1, 0, 0, 0]] * 2), torch.tensor([[0, 0, 1, 0]] * 2))).bitwise()
+    joined = (HIDE & HideLabels(torch.tensor([[1, 0, 0, 0]] * 2), torch.tensor([[0, 0, 1, 0]] * 2))).per_label()
     assert joined.signs.tolist() == [[-1, -1, 1, 0]] * 2
     with pytest.raises(ValueError, match="both hidden and kept"):
-        (HIDE & LabelVector(torch.ones(2, 4))).bitwise()
+        (HIDE & LabelVector(torch.ones(2, 4))).per_label()
 
 
 def test_measures_of_all_goals_are_kept():

@@ -37,12 +37,12 @@ def test_margins_are_positive_exactly_when_reached(name):
     for seed in range(40):
         z = logits(seed)
         assert torch.equal((goal.margins(z) > 0).all(dim=1), goal.reached(z))
-        assert torch.equal(goal.distance(z) == 0, goal.reached(z))
+        assert torch.equal(goal.violations(z) == 0, goal.reached(z))
 
 
 def test_distance_of_a_label_vector_is_hamming():
     z = torch.tensor([[1.0, -1.0, 2.0, 0.0]])
-    assert LabelVector(torch.tensor([[0, 1, 1, 0]])).distance(z).item() == 2
+    assert LabelVector(torch.tensor([[0, 1, 1, 0]])).violations(z).item() == 2
 
 
 @pytest.mark.parametrize("name", goals())
@@ -90,8 +90,8 @@ def test_codebook_decision_is_the_best_correlation_of_tanh():
 
 def test_bitwise_goal_of_a_code_is_its_codeword():
     goal = goals()["code"]
-    assert torch.equal(goal.bitwise().signs.double(), CODE[goal.target])
-    assert goals()["class"].bitwise().margins(logits()).shape == (N, C - 1)
+    assert torch.equal(goal.per_label().signs.double(), CODE[goal.target])
+    assert goals()["class"].per_label().margins(logits()).shape == (N, C - 1)
 
 
 def test_free_labels_do_not_matter():
@@ -133,8 +133,8 @@ def test_bad_goals_are_refused_in_one_line(make, message):
 
 def test_a_nan_margin_counts_as_missed():
     nan = torch.tensor([[float("nan"), 1.0, 2.0]])
-    assert ClassTarget(torch.tensor([1])).distance(nan).tolist() == [2]
-    assert LabelVector(torch.ones(1, 3)).distance(nan).tolist() == [1]
+    assert ClassTarget(torch.tensor([1])).violations(nan).tolist() == [2]
+    assert LabelVector(torch.ones(1, 3)).violations(nan).tolist() == [1]
 
 
 def test_other_types_than_tensors_are_refused():

@@ -83,9 +83,9 @@ def test_margins_by_hand():
     assert TopKExcludes(Y, 1, keep=keep).margins(z).tolist() == [[-1, 1, INF, INF, INF, INF, 2, 1]]
     goal = TopKEquals(marks(4, 2, 3), 2, present=Y, hide=True)
     assert goal.margins(z).tolist() == [[-4, -2, -1, -4, -3, -1, INF, INF]]
-    assert goal.distance(z).tolist() == [4 * 5 + 2]
-    assert goal.ranking.distance(z).tolist() == [4 * 5 + 2]
-    assert goal.bitwise().signs.tolist() == [[-1, -1, 1, 1]]
+    assert goal.violations(z).tolist() == [4 * 5 + 2]
+    assert goal.ranking.violations(z).tolist() == [4 * 5 + 2]
+    assert goal.per_label().signs.tolist() == [[-1, -1, 1, 1]]
     assert goal.ranking.margins(z).tolist() == [[-4, -2, -1, -4]]
 
 
@@ -94,12 +94,12 @@ def test_distance_puts_the_ranking_before_the_sides():
     Y = marks(4, 0, 1)
     logits = ([[9.0, 8, -2, -1]], [[-1.0, 8, -2, -3]], [[-1.0, -2, -4, -3]], [[1.0, -4, 2, -3]], [[-3.0, -4, 2, -1]])
     ranked_only, hidden = (
-        [int(TopKExcludes(Y, 2, hide=hide).distance(torch.tensor(z))) for z in logits] for hide in (0, 1)
+        [int(TopKExcludes(Y, 2, hide=hide).violations(torch.tensor(z))) for z in logits] for hide in (0, 1)
     )
     assert ranked_only == [2 * 5 + 2, 2 * 5 + 1, 2 * 5, 1 * 5 + 1, 0]
     assert hidden == ranked_only
-    assert TopKExcludes(Y, 1).distance(torch.tensor([[1.0, -2, 2, -3]])) == 0
-    assert TopKExcludes(Y, 1, hide=True).distance(torch.tensor([[1.0, -2, 2, -3]])) == 1
+    assert TopKExcludes(Y, 1).violations(torch.tensor([[1.0, -2, 2, -3]])) == 0
+    assert TopKExcludes(Y, 1, hide=True).violations(torch.tensor([[1.0, -2, 2, -3]])) == 1
 
 
 def test_nothing_is_further_away_than_a_nan():
@@ -108,7 +108,7 @@ def test_nothing_is_further_away_than_a_nan():
     nan = torch.tensor([[1.0, 2.0, 3.0, float("nan")]])
     worst = torch.tensor([[9.0, 8, -2, -1]])
     for goal in (TopKExcludes(Y, 2), TopKExcludes(Y, 2, hide=True), TopKEquals(marks(4, 2, 3), 2, present=Y)):
-        assert goal.distance(nan) > goal.distance(worst)
+        assert goal.violations(nan) > goal.violations(worst)
         assert not goal.reached(nan)
 
 
@@ -117,7 +117,7 @@ def test_success_is_asked_of_the_logits_where_probabilities_are_rounded():
     assert (z.sigmoid()[0, :2] == 1).all()
     goal = TopKExcludes(marks(4, 0), 1, scores="probability")
     assert goal.reached(z)
-    assert goal.distance(z) == 0
+    assert goal.violations(z) == 0
     assert goal.measures(z, z)["asr"]
 
 

@@ -17,7 +17,7 @@ from flipbook.universal.plane import Plane
 SMALL = paper.Size(
     labels=2, sets=2, images=4, epochs=1, batch=4, training=500, test=500, in_training=1, in_test=1, attacked=500
 )
-EASY = paper.panels("figure-01")[0]
+EASY = paper.settings("figure-01")[0]
 
 
 @pytest.fixture(autouse=True)
@@ -27,116 +27,116 @@ def own_store(tmp_path, monkeypatch):
 
 
 @pytest.fixture(scope="module")
-def scene():
-    return paper.scene(EASY, SMALL)
+def setup():
+    return paper.setup(EASY, SMALL)
 
 
 @pytest.mark.parametrize("artefact", [f"table-0{n}" for n in range(1, 5)] + [f"figure-0{n}" for n in range(1, 6)])
 def test_panels_have_victims_of_their_data(artefact):
-    for panel in paper.panels(artefact):
-        assert victims.describe(panel.victim).dataset == panel.data
-        assert panel.epsilon in (0.05, 0.1, 0.2)
+    for setting in paper.settings(artefact):
+        assert victims.describe(setting.victim).dataset == setting.data
+        assert setting.epsilon in (0.05, 0.1, 0.2)
 
 
 def test_labels_that_must_stay_weigh_in_crowds_what_they_do_in_the_paper():
-    (panel,) = paper.panels("table-02")
-    assert panel.kappa / len(labels(panel.victim)) == pytest.approx(20 / 9605, rel=0.15)
+    (setting,) = paper.settings("table-02")
+    assert setting.kappa / len(labels(setting.victim)) == pytest.approx(20 / 9605, rel=0.15)
 
 
 def test_printed_panels_are_all_there():
     printed = reported("cmlu/table-01")
-    ours = {(panel.dataset, panel.model) for panel in paper.panels("table-01")}
+    ours = {(setting.dataset, setting.model) for setting in paper.settings("table-01")}
     assert set(zip(printed["dataset"], printed["model"], strict=True)) <= ours
     assert set(printed["method"]) == set(paper.METHODS)
 
 
 def test_transfer_panels_come_in_pairs_with_the_same_labels():
-    panels = paper.panels("table-04")
-    for first, second in zip(panels[::2], panels[1::2], strict=True):
+    settings = paper.settings("table-04")
+    for first, second in zip(settings[::2], settings[1::2], strict=True):
         assert first.dataset == second.dataset
         assert labels(first.victim) == labels(second.victim)
 
 
-def test_target_sets_are_predicted_on_enough_images(scene):
-    assert scene.omegas[1] == tuple((label,) for label in scene.labels)
-    for of, omegas in scene.omegas.items():
+def test_target_sets_are_predicted_on_enough_images(setup):
+    assert setup.omegas[1] == tuple((label,) for label in setup.labels)
+    for of, omegas in setup.omegas.items():
         for omega in omegas:
             assert len(omega) == of
-            assert set(omega) <= set(scene.labels)
-            assert len(scene.test.containing(omega)) >= SMALL.in_test
-    assert scene.all_omegas([1]) == list(scene.omegas[1])
+            assert set(omega) <= set(setup.labels)
+            assert len(setup.test.containing(omega)) >= SMALL.in_test
+    assert setup.all_omegas([1]) == list(setup.omegas[1])
 
 
-def test_the_budget_follows_the_size_and_the_panel(scene):
-    training = scene.training
+def test_the_budget_follows_the_size_and_the_panel(setup):
+    training = setup.training
     assert (training.epsilon, training.step) == (0.05, 0.01)
     assert (training.epochs, training.images, training.batch) == (1, 4, 4)
 
 
-def test_what_is_trained_once_is_read_afterwards(scene, own_store):
-    first = paper.learn(scene, "CMLU_beta")
-    before = scene.train.net.forwards
-    again = paper.learn(scene, "CMLU_beta")
-    assert scene.train.net.forwards == before
+def test_what_is_trained_once_is_read_afterwards(setup, own_store):
+    first = paper.learn(setup, "CMLU_beta")
+    before = setup.train.net.forwards
+    again = paper.learn(setup, "CMLU_beta")
+    assert setup.train.net.forwards == before
     assert torch.equal(first.vectors, again.vectors)
     assert len(list(own_store.rglob("*.safetensors"))) == 1
 
 
-def test_other_settings_are_trained_again(scene, own_store):
-    first, other = paper.learn(scene, "CMLU_beta"), paper.learn(scene, "CMLU_beta", kappa=0.0)
-    paper.learn(scene, "CMLU_beta", options={"penalty": 0.0})
+def test_other_settings_are_trained_again(setup, own_store):
+    first, other = paper.learn(setup, "CMLU_beta"), paper.learn(setup, "CMLU_beta", kappa=0.0)
+    paper.learn(setup, "CMLU_beta", options={"penalty": 0.0})
     assert len(list(own_store.rglob("*.safetensors"))) == 3
     assert (first.record["kappa"], other.record["kappa"]) == (20.0, 0.0)
-    assert paper.learn(scene, "CMLU_beta", epsilon=0.1).record["step"] == pytest.approx(0.02)
+    assert paper.learn(setup, "CMLU_beta", epsilon=0.1).record["step"] == pytest.approx(0.02)
 
 
-def test_a_damaged_file_is_trained_again(scene, own_store):
-    first = paper.learn(scene, "Or-S")
+def test_a_damaged_file_is_trained_again(setup, own_store):
+    first = paper.learn(setup, "Or-S")
     (file,) = own_store.rglob("*.safetensors")
     file.write_bytes(file.read_bytes()[:-8])
-    assert torch.equal(paper.learn(scene, "Or-S").vectors, first.vectors)
+    assert torch.equal(paper.learn(setup, "Or-S").vectors, first.vectors)
 
 
-def test_or_s_is_the_oracle_of_single_labels(scene, own_store):
-    assert torch.equal(paper.learn(scene, "Or-S").vectors, paper.learn(scene, "Oracle", 1).vectors)
+def test_or_s_is_the_oracle_of_single_labels(setup, own_store):
+    assert torch.equal(paper.learn(setup, "Or-S").vectors, paper.learn(setup, "Oracle", 1).vectors)
     assert len(list(own_store.rglob("*.safetensors"))) == 1
 
 
-def test_passes_grow_with_sets_for_the_oracle_and_with_labels_for_cmlu(scene):
-    rows = paper.rates(scene, ["Oracle", "CMLU_beta", "CMLU_alpha"])
+def test_passes_grow_with_sets_for_the_oracle_and_with_labels_for_cmlu(setup):
+    rows = paper.rates(setup, ["Oracle", "CMLU_beta", "CMLU_alpha"])
     means = tables.means(rows)
     once = 2 * SMALL.epochs * SMALL.images  # a forward and a backward pass of each image
     oracle = means[means["method"] == "Oracle"]
-    assert oracle["passes"].tolist() == [once * len(omegas) for omegas in scene.omegas.values()]
-    assert set(means[means["method"] == "CMLU_beta"]["passes"]) == {once * len(scene.labels)}
+    assert oracle["passes"].tolist() == [once * len(omegas) for omegas in setup.omegas.values()]
+    assert set(means[means["method"] == "CMLU_beta"]["passes"]) == {once * len(setup.labels)}
     assert means.groupby("method")["per_image"].first().to_dict() == {"Oracle": 2, "CMLU_beta": 2, "CMLU_alpha": 4}
     served = costs.cumulated(rows)
     assert served[served["method"] == "Oracle"]["passes"].tolist() == oracle["passes"].cumsum().tolist()
-    assert set(served[served["method"] == "CMLU_beta"]["passes"]) == {once * len(scene.labels)}
+    assert set(served[served["method"] == "CMLU_beta"]["passes"]) == {once * len(setup.labels)}
 
 
-def test_rates_are_those_of_evaluate(scene):
-    rows = paper.rates(scene, ["CMLU_beta"])
-    table = universal.evaluate(paper.learn(scene, "CMLU_beta"), scene.test, scene.all_omegas(), progress=False)
+def test_rates_are_those_of_evaluate(setup):
+    rows = paper.rates(setup, ["CMLU_beta"])
+    table = universal.evaluate(paper.learn(setup, "CMLU_beta"), setup.test, setup.all_omegas(), progress=False)
     assert rows["hidden"].tolist() == table["hidden"].tolist()
     assert set(rows["dataset"]) == {"VOC 2012"}
 
 
-def test_rates_are_counted_once_for_each_vector_and_set(scene):
-    first = paper.rates(scene, ["Oracle"])
-    before = scene.test.net.forwards
-    pd.testing.assert_frame_equal(paper.rates(scene, ["Oracle"]), first)
-    singles = paper.rates(scene, ["Or-S"])  # sums of one vector are the Oracle's
+def test_rates_are_counted_once_for_each_vector_and_set(setup):
+    first = paper.rates(setup, ["Oracle"])
+    before = setup.test.net.forwards
+    pd.testing.assert_frame_equal(paper.rates(setup, ["Oracle"]), first)
+    singles = paper.rates(setup, ["Or-S"])  # sums of one vector are the Oracle's
     assert singles[singles["size"] == 1]["hidden"].tolist() == first[first["size"] == 1]["hidden"].tolist()
-    sums = scene.test.net.forwards - before
+    sums = setup.test.net.forwards - before
     assert sums == singles[singles["size"] > 1]["images"].sum()
 
 
-def test_passes_of_an_epoch_against_the_number_of_labels(scene):
-    growth = costs.growth(scene, images=2)
+def test_passes_of_an_epoch_against_the_number_of_labels(setup):
+    growth = costs.growth(setup, images=2)
     beta, oracle = (growth[growth["method"] == method] for method in ("CMLU_beta", "Oracle"))
     assert beta["passes"].tolist() == [2, 4]
-    both = len(scene.train.containing(scene.labels)) > 0
+    both = len(setup.train.containing(setup.labels)) > 0
     assert oracle["vectors"].tolist() == [1, 2 + both]
     assert oracle["passes"].tolist() == [2, 2 * (2 + both)]
 
@@ -159,36 +159,36 @@ def test_occurrences_among_some_labels():
     assert counts["most"].tolist() == [1, 0]
 
 
-def test_supply_counts_the_sets_that_may_be_drawn(scene):
-    found = tables.supply(scene, [1, 2]).loc[EASY.victim]
-    assert found.loc["sets with enough of both"].tolist() == [2, len(scene.omegas.get(2, ()))]
-    assert found.loc["test images of one set, at most", 2] == len(scene.test.containing(scene.labels))
-    assert found.loc["training images of one set, at most", 2] == len(scene.train.containing(scene.labels))
+def test_supply_counts_the_sets_that_may_be_drawn(setup):
+    found = tables.supply(setup, [1, 2]).loc[EASY.victim]
+    assert found.loc["sets with enough of both"].tolist() == [2, len(setup.omegas.get(2, ()))]
+    assert found.loc["test images of one set, at most", 2] == len(setup.test.containing(setup.labels))
+    assert found.loc["training images of one set, at most", 2] == len(setup.train.containing(setup.labels))
 
 
 def test_the_panel_says_how_much_is_run_unless_it_is_asked():
-    coco = paper.panels("figure-03")[2]
+    coco = paper.settings("figure-03")[2]
     assert (coco.dataset, coco.size.labels) == ("MS-COCO", 12)
     asked = paper.size(coco, labels=0, sets=3, images=0)
     assert asked == replace(coco.size, sets=3)
-    few = paper.scene(EASY, replace(SMALL, labels=3))
+    few = paper.setup(EASY, replace(SMALL, labels=3))
     assert len(few.labels) == 3
 
 
-def test_images_of_a_set_are_attacked_up_to_a_number(scene):
-    some = replace(scene, size=replace(scene.size, attacked=2))
-    rows, whole = (paper.rates(of, ["CMLU_beta"]) for of in (some, scene))
+def test_images_of_a_set_are_attacked_up_to_a_number(setup):
+    some = replace(setup, size=replace(setup.size, attacked=2))
+    rows, whole = (paper.rates(of, ["CMLU_beta"]) for of in (some, setup))
     assert set(rows["images"]) == {2}
     assert whole["images"].min() > 2
 
 
-def test_clipped_sums_keep_single_labels_and_carry_their_own_name(scene):
-    cut, whole = paper.clipped(scene), paper.rates(scene, paper.SUMS)
+def test_clipped_sums_keep_single_labels_and_carry_their_own_name(setup):
+    cut, whole = paper.clipped(setup), paper.rates(setup, paper.SUMS)
     assert set(cut["method"]) == {"Or-S, clip", "SGA, clip", "CMLU_beta, clip"}
     alone = [rows[rows["size"] == 1]["hidden"].tolist() for rows in (cut, whole)]
     assert alone[0] == alone[1]
-    v = paper.learn(scene, "CMLU_beta").compose_all(scene.omegas[2], projection="clip")
-    table = universal.evaluate(paper.learn(scene, "CMLU_beta"), scene.test, scene.omegas[2], progress=False)
+    v = paper.learn(setup, "CMLU_beta").compose_all(setup.omegas[2], projection="clip")
+    table = universal.evaluate(paper.learn(setup, "CMLU_beta"), setup.test, setup.omegas[2], progress=False)
     assert v.abs().max() <= EASY.epsilon
     assert len(cut[(cut["size"] == 2) & (cut["method"] == "CMLU_beta, clip")]) == len(table)
 
@@ -200,25 +200,25 @@ def test_leads_of_sums_scaled_and_cut():
     assert list(line.values()) == [40, 15, 30, 10]
 
 
-def test_own_images_are_the_training_images(scene):
-    rows = paper.own_images(scene)
-    assert rows["images"].tolist() == [len(scene.train.containing(omega)) for omega in rows["omega"]]
-    assert rows["omega"].tolist() == scene.all_omegas([of for of in scene.omegas if of > 1])
+def test_own_images_are_the_training_images(setup):
+    rows = paper.own_images(setup)
+    assert rows["images"].tolist() == [len(setup.train.containing(omega)) for omega in rows["omega"]]
+    assert rows["omega"].tolist() == setup.all_omegas([of for of in setup.omegas if of > 1])
 
 
-def test_reduced_says_each_data_set_and_only_the_options_of_the_methods(scene):
-    other = replace(scene, labels=scene.labels[:1], panel=replace(EASY, dataset="MS-COCO"))
-    text = tables.reduced([scene, other], ["Oracle", "SGA"])
+def test_reduced_says_each_data_set_and_only_the_options_of_the_methods(setup):
+    other = replace(setup, labels=setup.labels[:1], setting=replace(EASY, dataset="MS-COCO"))
+    text = tables.reduced([setup, other], ["Oracle", "SGA"])
     assert text.startswith("2 (VOC 2012) or 1 (MS-COCO) labels")
     assert "ε = 0.05 (paper: 0.05)" in text
     assert "inner_passes = 2 (default 4)" in text
     assert "NAG" not in text
-    assert "CMLU-α with inner_steps = 1 (default 5)" in tables.reduced([scene])
+    assert "CMLU-α with inner_steps = 1 (default 5)" in tables.reduced([setup])
 
 
-def test_the_figure_of_many_targets_has_a_line_for_each_method_and_size(scene):
-    means = tables.means(pd.concat([paper.rates(scene, ["Oracle", "Or-S"]), paper.clipped(scene)]))
-    axes = pictures.many_targets(means, reported("cmlu/table-02"), scene).axes
+def test_the_figure_of_many_targets_has_a_line_for_each_method_and_size(setup):
+    means = tables.means(pd.concat([paper.rates(setup, ["Oracle", "Or-S"]), paper.clipped(setup)]))
+    axes = pictures.many_targets(means, reported("cmlu/table-02"), setup).axes
     assert [len(axis.lines) for axis in axes[:2]] == [len(paper.METHODS), means["method"].nunique()]
     assert [label.get_text() for label in axes[3].get_xticklabels()] == ["1", "2", "3", "4", "5", "10", "15", "20"]
     cut = next(line for line in axes[1].lines if line.get_label() == "Or-S, clip")
@@ -232,7 +232,7 @@ def test_one_colour_for_each_method():
 
 
 def test_average_of_planes_is_the_plane_of_all_pairs():
-    some = paper.scene(EASY, replace(SMALL, labels=3, sets=3))
+    some = paper.setup(EASY, replace(SMALL, labels=3, sets=3))
     pairs = some.omegas[2]
     walks = plane.planes(some, "CMLU_beta", pairs, points=3, images=2)
     mean, ε = plane.average(walks), EASY.epsilon
@@ -262,24 +262,24 @@ def test_gains_are_over_the_better_vector():
     assert plane.gains(pd.DataFrame(lines), "CMLU_beta").to_dict() == {(0, 1): -5.0}
 
 
-def test_telling_images_come_first(scene):
-    omega = scene.omegas[2][0]
-    index = plane.telling(scene, "CMLU_beta", omega, 100)
-    assert sorted(index.tolist()) == scene.test.containing(omega).tolist()
-    hidden = ~(plane.attacked_logits(scene, paper.learn(scene, "CMLU_beta"), omega, index)[:, list(omega)] > 0).any(1)
+def test_telling_images_come_first(setup):
+    omega = setup.omegas[2][0]
+    index = plane.telling(setup, "CMLU_beta", omega, 100)
+    assert sorted(index.tolist()) == setup.test.containing(omega).tolist()
+    hidden = ~(plane.attacked_logits(setup, paper.learn(setup, "CMLU_beta"), omega, index)[:, list(omega)] > 0).any(1)
     assert hidden.int().tolist() == sorted(hidden.int().tolist(), reverse=True)
 
 
-def test_the_sum_off_counts_agree_with_rates(scene):
-    rows = plane.switched_off(scene, ["CMLU_beta"], scene.omegas[2])
-    table = universal.evaluate(paper.learn(scene, "CMLU_beta"), scene.test, scene.omegas[2], progress=False)
+def test_the_sum_off_counts_agree_with_rates(setup):
+    rows = plane.switched_off(setup, ["CMLU_beta"], setup.omegas[2])
+    table = universal.evaluate(paper.learn(setup, "CMLU_beta"), setup.test, setup.omegas[2], progress=False)
     total = rows[rows["perturbation"] == "sum"]
     assert total["both"].tolist() == pytest.approx(table["FR"].tolist())
     assert (total["both"] <= total[["off 1", "off 2"]].min(axis=1) + 1e-9).all()
 
 
-def test_coordinates_of_what_lies_in_the_plane(scene):
-    basis = paper.learn(scene, "CMLU_beta")
+def test_coordinates_of_what_lies_in_the_plane(setup):
+    basis = paper.learn(setup, "CMLU_beta")
     u, v = basis.vectors
     pair = tuple(sorted(basis.labels))
     first, second = (u, v) if pair == basis.labels else (v, u)
@@ -297,14 +297,14 @@ def test_printed_rows_in_order():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda _: paper.panels("table-05"), "did you mean 'table-0.'"),
-        (lambda _: paper.panels("table-01", "paper"), "no paper profile yet"),
-        (lambda _: paper.panels("table-01", "cluster"), "choose 'laptop' or 'paper'"),
+        (lambda _: paper.settings("table-05"), "did you mean 'table-0.'"),
+        (lambda _: paper.settings("table-01", "paper"), "no paper profile yet"),
+        (lambda _: paper.settings("table-01", "cluster"), "choose 'laptop' or 'paper'"),
         (lambda _: paper.size(EASY, images=-1), "images is -1: give a positive number, or 0"),
-        (lambda scene: paper.learn(scene, "CMLU"), "method is 'CMLU': did you mean"),
+        (lambda setup: paper.learn(setup, "CMLU"), "method is 'CMLU': did you mean"),
     ],
 )
-def test_errors(call, message, scene):
+def test_errors(call, message, setup):
     with pytest.raises(ValueError, match=message) as error:
-        call(scene)
+        call(setup)
     assert "\n" not in str(error.value)

@@ -10,8 +10,8 @@ from companion.report import Claims
 def rows(**methods):
     """One row per image: name=(parameters, [iterations or None for a failure], mse)."""
     lines = []
-    for name, trials in methods.items():
-        for parameters, iterations, mse in trials:
+    for name, configs in methods.items():
+        for parameters, iterations, mse in configs:
             for image, n in enumerate(iterations):
                 line = {
                     "method": name.replace("_", "-"),

@@ -14,9 +14,9 @@ from companion.papers.masw import experiments as paper
 
 
 @pytest.fixture(scope="module")
-def scene():
-    (panel,) = paper.panels(["VOC 2012"])
-    return paper.scene(panel, paper.size(panel, images=2, iterations=3))
+def setup():
+    (setting,) = paper.settings(["VOC 2012"])
+    return paper.setup(setting, paper.size(setting, images=2, iterations=3))
 
 
 @pytest.fixture(autouse=True)
@@ -25,43 +25,45 @@ def _own_store(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("artefact", list(ablation.PARTS))
-def test_variants_give_their_attacks_what_these_know(scene, artefact):
+def test_variants_give_their_attacks_what_these_know(setup, artefact):
     for part in ablation.PARTS[artefact]:
         for block in part.blocks:
             for ball in part.balls:
-                trials = [ablation._trial(scene, block, ball, of) for of in part.variants]
-                for trial in trials:
-                    assert set(trial.hyper) <= set(inspect.signature(trial.attack).parameters)
-                    assert trial.hyper["radius"] == ablation.radius(scene.panel, block[0], ball)
-                shown = [trial.method for trial in trials]
+                configs = [ablation._config(setup, block, ball, of) for of in part.variants]
+                for config in configs:
+                    assert set(config.hyper) <= set(inspect.signature(config.attack).parameters)
+                    assert config.hyper["radius"] == ablation.radius(setup.setting, block[0], ball)
+                shown = [config.method for config in configs]
                 assert len(set(shown)) == len(shown)
 
 
-def test_the_tight_ball_is_smaller(scene):
+def test_the_tight_ball_is_smaller(setup):
     for case in ablation.CASES:
-        assert ablation.radius(scene.panel, case, ablation.TIGHT) < ablation.radius(scene.panel, case, ablation.TABLES)
-    assert "0.9, tight τ 0.4 / 0.6" in ablation.caption(scene)
+        assert ablation.radius(setup.setting, case, ablation.TIGHT) < ablation.radius(
+            setup.setting, case, ablation.TABLES
+        )
+    assert "0.9, tight τ 0.4 / 0.6" in ablation.caption(setup)
 
 
-def test_a_quarter_of_the_step_is_all_that_differs(scene):
+def test_a_quarter_of_the_step_is_all_that_differs(setup):
     part = ablation.PARTS["figure-s04"][0]
     for of in part.variants:
-        long, short = (ablation._trial(scene, ("best", 10), ball, of) for ball in part.balls[1:])
+        long, short = (ablation._config(setup, ("best", 10), ball, of) for ball in part.balls[1:])
         assert short.hyper["learning_rate"] == long.hyper["learning_rate"] / 4
         assert short.hyper | {"learning_rate": 0} == long.hyper | {"learning_rate": 0}
 
 
-def test_steps_are_told_as_a_share_of_the_ball(scene):
+def test_steps_are_told_as_a_share_of_the_ball(setup):
     """The first step is lr |g| long, whatever the ball: the tight one makes it a larger share."""
-    rows = ablation.run(scene, ablation.PARTS["figure-s04"], progress=False)
+    rows = ablation.run(setup, ablation.PARTS["figure-s04"], progress=False)
     lines = ablation.summary(rows).query("case == 'TW' and method == 'without SPW'").set_index("ball")["step"]
     assert lines[ablation.TIGHT] > lines[ablation.TABLES] > 0
     assert lines[ablation.TIGHT + ablation.SHORT] < lines[ablation.TIGHT]
 
 
-def test_rows_become_a_table_with_intervals_and_paths(scene):
+def test_rows_become_a_table_with_intervals_and_paths(setup):
     parts = ablation.PARTS["figure-09"][1:]
-    rows = ablation.run(scene, parts, progress=False)
+    rows = ablation.run(setup, parts, progress=False)
     lines = ablation.summary(rows)
     assert lines["method"].tolist() == ["FE", "SPL", "SPW"]
     assert lines["case"].tolist() == ["UT"] * 3
@@ -74,10 +76,10 @@ def test_rows_become_a_table_with_intervals_and_paths(scene):
     assert drawn["ε from 1 on"]["lfr"].max() <= 100
 
 
-def test_untraced_parts_have_no_paths(scene):
+def test_untraced_parts_have_no_paths(setup):
     parts = ablation.PARTS["figure-s04"]
     rows = ablation.run(
-        scene, (ablation.Part("MASW", (("", 3),), parts[0].variants, (ablation.TIGHT,)),), progress=False
+        setup, (ablation.Part("MASW", (("", 3),), parts[0].variants, (ablation.TIGHT,)),), progress=False
     )
     assert {"left", "threshold"}.isdisjoint(ablation.summary(rows))
     assert list(ablation.drawn(rows, "figure-s04")) == [ablation.TIGHT]

@@ -31,8 +31,8 @@ def test_by_hand(own, first, fooled):
 
 
 def test_it_is_never_below_sasr_and_complete_success_never_above():
-    (panel,) = paper.panels(["COCO 2014"])
-    lines = rates(paper.scene(panel, paper.size(panel, images=4, iterations=3)), 3, ("FGSM", "MASW"))
+    (setting,) = paper.settings(["COCO 2014"])
+    lines = rates(paper.setup(setting, paper.size(setting, images=4, iterations=3)), 3, ("FGSM", "MASW"))
     assert lines["method"].tolist() == ["FGSM", "MASW"]
     assert (lines["ASR by Eq. 1"] >= lines["SASR"] - 1e-9).all()
     assert (lines["ASR"] <= lines["SASR"] + 1e-9).all()

@@ -38,9 +38,9 @@ def test_claims_follow_the_rows(rates, expected):
 
 def test_printed_form_stays_and_ours_attacks(tmp_path, monkeypatch):
     monkeypatch.setattr(paths, "store", lambda: tmp_path)
-    (panel,) = paper.panels(["VOC 2012"])
-    scene = paper.scene(panel, paper.size(panel, images=2, iterations=8))
-    rows = damping.literal(scene, progress=False).set_index("method")
+    (setting,) = paper.settings(["VOC 2012"])
+    setup = paper.setup(setting, paper.size(setting, images=2, iterations=8))
+    rows = damping.literal(setup, progress=False).set_index("method")
     assert not rows.loc["printed", "asr"].any()
     assert rows.loc["printed", "l2"].max() < 0.05
     assert rows.loc["Levenberg-Marquardt", "lfr"].mean() > 0

@@ -17,32 +17,32 @@ TABLES = ("table-01", "table-03", "table-04", "table-05", "table-06", "table-08"
 
 
 @pytest.fixture(scope="module")
-def scene():
-    (panel,) = paper.panels(["VOC 2012"])
-    return paper.scene(panel, paper.size(panel, images=4, iterations=6))
+def setup():
+    (setting,) = paper.settings(["VOC 2012"])
+    return paper.setup(setting, paper.size(setting, images=4, iterations=6))
 
 
-def test_images_are_ranked_without_a_mistake_and_more_extend_the_list(scene):
-    present = scene.present
-    for row, logits, of in zip(top_k(scene.found.chosen.logits, 1), scene.found.chosen.logits, present, strict=True):
+def test_images_are_ranked_without_a_mistake_and_more_extend_the_list(setup):
+    present = setup.present
+    for row, logits, of in zip(top_k(setup.found.chosen.logits, 1), setup.found.chosen.logits, present, strict=True):
         assert of[row].all()
         assert logits[of].min() > logits[~of].max()
-    fewer = paper.scene(scene.panel, paper.size(scene.panel, images=2))
-    assert fewer.indices == scene.indices[:2]
-    assert scene[[1, 3]].indices == [scene.indices[1], scene.indices[3]]
+    fewer = paper.setup(setup.setting, paper.size(setup.setting, images=2))
+    assert fewer.indices == setup.indices[:2]
+    assert setup[[1, 3]].indices == [setup.indices[1], setup.indices[3]]
 
 
-def test_blocks_give_the_goals_and_masw_alone_asks_for_the_threshold(scene):
-    excluded, ranked = scene.goal(("", 5)), scene.goal(("worst", 3), hide=True)
+def test_blocks_give_the_goals_and_masw_alone_asks_for_the_threshold(setup):
+    excluded, ranked = setup.goal(("", 5)), setup.goal(("worst", 3), hide=True)
     assert isinstance(excluded, TopKExcludes)
     assert (excluded.k, excluded.hide) == (5, False)
     assert isinstance(ranked, TopKEquals)
-    assert torch.equal(ranked.target, scene.targets("worst", 3))
-    assert not (ranked.target & scene.present).any()
-    hides = {name: paper.trial(scene, name, ("best", 3)).goal.hide for name in ("TkML", "MASW", "MADW", "PGD")}
+    assert torch.equal(ranked.target, setup.targets("worst", 3))
+    assert not (ranked.target & setup.present).any()
+    hides = {name: paper.config(setup, name, ("best", 3)).goal.hide for name in ("TkML", "MASW", "MADW", "PGD")}
     assert hides == {"TkML": False, "MASW": True, "MADW": True, "PGD": False}
-    assert not paper.trial(scene, "MASW", ("", 3), hide=False).goal.hide
-    names = scene.names(scene.targets("best", 3))
+    assert not paper.config(setup, "MASW", ("", 3), hide=False).goal.hide
+    names = setup.names(setup.targets("best", 3))
     assert [len(text.split(", ")) for text in names] == [3] * 4
 
 
@@ -54,45 +54,45 @@ def quick(tmp_path, monkeypatch):
     monkeypatch.setattr(paths, "store", lambda: tmp_path)
 
 
-def test_generators_are_trained_once_for_all_k(scene, quick, monkeypatch):
-    first = [paper.trial(scene, name, ("", 3)).hyper["generator"] for name in ("LPD", "GAMA")]
+def test_generators_are_trained_once_for_all_k(setup, quick, monkeypatch):
+    first = [paper.config(setup, name, ("", 3)).hyper["generator"] for name in ("LPD", "GAMA")]
     monkeypatch.setattr(generators, "METHODS", dict.fromkeys(generators.METHODS, generators.METHODS["LPD"]))
-    again = paper.trial(scene, "LPD", ("", 10))
+    again = paper.config(setup, "LPD", ("", 10))
     assert fingerprint.digest(again.hyper["generator"]) == fingerprint.digest(first[0])
     assert set(again.hyper) == {"generator"}
     assert [generator.method for generator in first] == ["LPD-like", "GAMA-like"]
 
 
 @pytest.mark.parametrize("artefact", TABLES)
-def test_every_printed_method_becomes_a_trial_with_arguments_that_its_attack_knows(scene, quick, artefact):
-    full = paper.Scene(scene.panel, paper.PAPER, scene.model, scene.data, scene.found)
+def test_every_printed_method_becomes_a_trial_with_arguments_that_its_attack_knows(setup, quick, artefact):
+    full = paper.Setup(setup.setting, paper.PAPER, setup.model, setup.data, setup.found)
     block = ("best" if artefact in ("table-03", "table-04", "table-05", "table-08") else "", 3)
     for method in tables.methods(artefact):
-        for of in (scene, full):
-            trial = paper.trial(of, method, block)
-            assert set(trial.hyper) <= set(inspect.signature(trial.attack).parameters), method
-            assert trial.method == method
+        for of in (setup, full):
+            config = paper.config(of, method, block)
+            assert set(config.hyper) <= set(inspect.signature(config.attack).parameters), method
+            assert config.method == method
 
 
-def test_the_paper_profile_changes_nothing_but_what_the_victim_asks_for(scene):
-    full = paper.Scene(scene.panel, paper.PAPER, scene.model, scene.data, scene.found)
-    assert paper.trial(full, "MASW", ("", 3)).hyper == {
+def test_the_paper_profile_changes_nothing_but_what_the_victim_asks_for(setup):
+    full = paper.Setup(setup.setting, paper.PAPER, setup.model, setup.data, setup.found)
+    assert paper.config(full, "MASW", ("", 3)).hyper == {
         "radius": pytest.approx(1.0667, abs=1e-4),
         "max_iterations": 300,
     }
-    assert paper.trial(full, "TkML", ("best", 3)).hyper == {"radius": 0.9, "max_iterations": 300}
+    assert paper.config(full, "TkML", ("best", 3)).hyper == {"radius": 0.9, "max_iterations": 300}
     comparison = {"bound": 0.9, "norm": "l2", "loss": "labels"}
     signs = comparison | {"direction": "sign"}
-    assert paper.trial(full, "FGSM", ("best", 3)).hyper == signs | {"step": 0.015}
-    assert paper.trial(full, "PGD", ("best", 3)).hyper == signs | {"step": 0.005, "max_iterations": 300}
-    assert paper.trial(full, "MI-FGSM", ("best", 3)).hyper == comparison | {"step": 0.015, "max_iterations": 40}
-    assert paper.trial(full, "kFool", ("", 3)).hyper == RELEASED | {"max_iterations": 300}
-    assert paper.trial(scene, "TkML", ("best", 3), leave=False).hyper["leave"] is False
-    assert paper.trial(scene, "TkML", ("", 3), shown="ours").method == "ours"
+    assert paper.config(full, "FGSM", ("best", 3)).hyper == signs | {"step": 0.015}
+    assert paper.config(full, "PGD", ("best", 3)).hyper == signs | {"step": 0.005, "max_iterations": 300}
+    assert paper.config(full, "MI-FGSM", ("best", 3)).hyper == comparison | {"step": 0.015, "max_iterations": 40}
+    assert paper.config(full, "kFool", ("", 3)).hyper == RELEASED | {"max_iterations": 300}
+    assert paper.config(setup, "TkML", ("best", 3), stop_on_success=False).hyper["stop_on_success"] is False
+    assert paper.config(setup, "TkML", ("", 3), shown="ours").method == "ours"
 
 
-def test_rows_carry_their_block_and_lines_the_measures(scene):
-    rows = paper.table_rows(scene, ["FGSM", "MASW"], paper.blocks(["", "worst"], [3, 10]), store=False, progress=False)
+def test_rows_carry_their_block_and_lines_the_measures(setup):
+    rows = paper.table_rows(setup, ["FGSM", "MASW"], paper.blocks(["", "worst"], [3, 10]), store=False, progress=False)
     assert len(rows) == 2 * 2 * 2 * 4
     assert rows["k"].tolist() == [3] * 8 + [10] * 8 + [3] * 8 + [10] * 8
     assert rows["case"].tolist() == [""] * 16 + ["worst"] * 16
@@ -109,22 +109,22 @@ def test_rows_carry_their_block_and_lines_the_measures(scene):
     assert (line["images"], line["passes"]) == (4, first["passes"].mean())
 
 
-def test_what_a_laptop_has_no_time_for_is_left_out(scene, monkeypatch):
+def test_what_a_laptop_has_no_time_for_is_left_out(setup, monkeypatch):
     methods, block = ["MLA-LP", "FGSM"], [("", 3)]
     monkeypatch.setitem(paper._FEW_IMAGES, "MLA-LP", 1)
     monkeypatch.setitem(paper._FEW, "MLA-LP", 1)
-    rows = paper.table_rows(scene, methods, block, store=False, progress=False)
+    rows = paper.table_rows(setup, methods, block, store=False, progress=False)
     assert rows["method"].tolist() == ["FGSM"] * 4 + ["MLA-LP"]
-    assert rows["image"].iloc[-1] == scene.indices[0]
-    assert paper.reduced([scene], methods) == "VOC 2012: 4 of 1000 images, T = 6 of 300; MLA-LP T = 1 on 1 images"
+    assert rows["image"].iloc[-1] == setup.indices[0]
+    assert paper.reduced([setup], methods) == "VOC 2012: 4 of 1000 images, T = 6 of 300; MLA-LP T = 1 on 1 images"
     monkeypatch.setitem(paper._EASIEST_ONLY, "FGSM", paper.SMALL)
-    rows = paper.table_rows(scene, ["FGSM"], paper.blocks(["best", "worst"], [3]), store=False, progress=False)
+    rows = paper.table_rows(setup, ["FGSM"], paper.blocks(["best", "worst"], [3]), store=False, progress=False)
     assert rows["case"].tolist() == ["best"] * 4
 
 
-def test_rivals_get_the_settings_of_the_comparison(scene):
-    deepfool, lp = (paper.trial(scene, name, ("", 3)).hyper for name in ("ML-DeepFool", "MLA-LP"))
-    assert (deepfool["scores"], deepfool["rows"], deepfool["margin"], deepfool["leave"]) == (
+def test_rivals_get_the_settings_of_the_comparison(setup):
+    deepfool, lp = (paper.config(setup, name, ("", 3)).hyper for name in ("ML-DeepFool", "MLA-LP"))
+    assert (deepfool["scores"], deepfool["rows"], deepfool["margin"], deepfool["stop_on_success"]) == (
         "probability",
         "labels",
         0,
@@ -133,15 +133,15 @@ def test_rivals_get_the_settings_of_the_comparison(scene):
     assert lp == {"max_iterations": 5, "rest": "kept"}
 
 
-def test_sizes_and_captions(scene):
-    assert paper.size(scene.panel) == paper.Size(12, 100)
+def test_sizes_and_captions(setup):
+    assert paper.size(setup.setting) == paper.Size(12, 100)
     with pytest.raises(ValueError, match="images is -1"):
-        paper.size(scene.panel, images=-1)
-    assert paper.reduced([scene]) == "VOC 2012: 4 of 1000 images, T = 6 of 300"
-    assert "pictograms20-resnet for VOC 2012 and Inception-v3" in paper.summary([scene])
+        paper.size(setup.setting, images=-1)
+    assert paper.reduced([setup]) == "VOC 2012: 4 of 1000 images, T = 6 of 300"
+    assert "pictograms20-resnet for VOC 2012 and Inception-v3" in paper.summary([setup])
     with pytest.raises(ValueError, match="no paper profile yet"):
-        paper.panels(paper.LARGE, "paper")
+        paper.settings(paper.LARGE, "paper")
     with pytest.raises(ValueError, match="dataset"):
-        paper.panels(["VOC 2007"])
+        paper.settings(["VOC 2007"])
     with pytest.raises(ValueError, match="method"):
-        paper.trial(scene, "TkLM", ("", 3))
+        paper.config(setup, "TkLM", ("", 3))

@@ -9,9 +9,9 @@ from companion.report import Claims
 
 
 @pytest.fixture(scope="module")
-def scene():
-    (panel,) = paper.panels(["VOC 2012"])
-    return paper.scene(panel, paper.size(panel, images=8, iterations=30))
+def setup():
+    (setting,) = paper.settings(["VOC 2012"])
+    return paper.setup(setting, paper.size(setting, images=8, iterations=30))
 
 
 @pytest.fixture(autouse=True)
@@ -19,21 +19,21 @@ def store(tmp_path, monkeypatch):
     monkeypatch.setenv("FLIPBOOK_STORE", str(tmp_path))
 
 
-def test_readings_differ_from_the_first_in_few_options(scene):
-    first, *others = forms.trials(scene[[0]], ("", 3))
+def test_readings_differ_from_the_first_in_few_options(setup):
+    first, *others = forms.configs(setup[[0]], ("", 3))
     assert first.goal.scores == "logit"
-    assert first.hyper.keys() == paper.trial(scene, "MASW", ("", 3)).hyper.keys()
-    for trial in others:
-        assert {name: trial.hyper[name] for name in first.hyper} == first.hyper
-        assert trial.goal.hide
-    assert sum(trial.goal.scores == "probability" for trial in others) == 5
+    assert first.hyper.keys() == paper.config(setup, "MASW", ("", 3)).hyper.keys()
+    for config in others:
+        assert {name: config.hyper[name] for name in first.hyper} == first.hyper
+        assert config.goal.hide
+    assert sum(config.goal.scores == "probability" for config in others) == 5
 
 
-def test_to_the_letter_weights_change_nothing_and_nothing_succeeds(scene):
-    part = scene[[0, 1]]
+def test_to_the_letter_weights_change_nothing_and_nothing_succeeds(setup):
+    part = setup[[0, 1]]
     wanted = (forms.OURS, forms.PRINTED, forms.UNWEIGHTED)
-    trials = [trial for trial in forms.trials(part, ("", 3)) if trial.method in wanted]
-    rows = paper.run(part, {("", 3): trials}, progress=False)
+    configs = [config for config in forms.configs(part, ("", 3)) if config.method in wanted]
+    rows = paper.run(part, {("", 3): configs}, progress=False)
     claims = Claims()
     forms.claim(claims, rows, "here")
     assert [claim.holds for claim in claims] == [True, True]
@@ -46,9 +46,9 @@ def test_to_the_letter_weights_change_nothing_and_nothing_succeeds(scene):
     assert [claim.holds for claim in claims] == [False, False]
 
 
-def test_traces_end_where_the_image_leaves(scene):
-    run = forms.steps(scene, ("", 3), progress=False)
-    assert len(run.scene.indices) == 1
+def test_traces_end_where_the_image_leaves(setup):
+    run = forms.steps(setup, ("", 3), progress=False)
+    assert len(run.setup.indices) == 1
     lengths = {len(run.traces[name]) for name in forms.QUANTITIES}
     assert lengths == {run.reached["MASW"] + 1}
     assert run.traces["violated"][-1] == 0
@@ -56,10 +56,10 @@ def test_traces_end_where_the_image_leaves(scene):
     assert len(run.traces["TkML"]) == run.reached["TkML"] + 1
 
 
-def test_a_ranking_names_all_labels_and_whose_they_are(scene):
-    drawn, index, seconds = goals.rankings(scene, 1, 3, "best", progress=False)
+def test_a_ranking_names_all_labels_and_whose_they_are(setup):
+    drawn, index, seconds = goals.rankings(setup, 1, 3, "best", progress=False)
     targeted, clean, untargeted = drawn
-    assert index in scene.indices
+    assert index in setup.indices
     assert seconds > 0
     assert clean.kinds[:4] == ["own", "target", "target", "target"]  # one label, all true labels on top, best targets
     assert (clean.on, clean.reached) == (1, None)
@@ -71,4 +71,4 @@ def test_a_ranking_names_all_labels_and_whose_they_are(scene):
         assert targeted.kinds[:3] == ["target"] * 3
     assert pd.Series(clean.names).is_unique
     with pytest.raises(ValueError, match="has 9 labels"):
-        goals.rankings(scene, 9, 3, "best")
+        goals.rankings(setup, 9, 3, "best")

@@ -10,9 +10,9 @@ from companion.report import Claims
 
 
 @pytest.fixture(scope="module")
-def scene():
-    (panel,) = paper.panels(["VOC 2012"])
-    return paper.scene(panel, paper.size(panel, images=20, iterations=4))
+def setup():
+    (setting,) = paper.settings(["VOC 2012"])
+    return paper.setup(setting, paper.size(setting, images=20, iterations=4))
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ def test_every_label_has_a_constraint_and_failures_count_all_of_them():
     target, present = torch.tensor([[1, 1, 0, 0]]), torch.tensor([[0, 0, 1, 0]])
     goal = hard.EveryLabel(target, 2, present)
     z = torch.tensor([[1.0, -1.0, -2.0, 3.0]])
-    assert goal.bitwise().margins(z).tolist() == [[1, -1, 2, -3]]
+    assert goal.per_label().margins(z).tolist() == [[1, -1, 2, -3]]
     measured = goal.measures(z, z)
     assert measured["missed"].tolist() == [0.5]
     assert measured["sasr"].tolist() == [0.5]
@@ -36,17 +36,17 @@ def test_the_hardest_are_those_with_the_largest_slack_and_ties_go_by_order():
     assert hard.hardest(torch.zeros(1, 3), 1).tolist() == [[True, False, False]]
 
 
-def test_factors_multiply_the_hardest_constraints_alone(scene, store):
-    part = scene[[0, 1, 2]]
+def test_factors_multiply_the_hardest_constraints_alone(setup, store):
+    part = setup[[0, 1, 2]]
     rows = hard.over_factors(part, ("worst", 10), (0.5, 1.0), progress=False)
     assert rows["factor"].tolist() == [1.0] * 3 + [0.5] * 3
     assert (rows["afd_slc"] + rows["sasr"]).tolist() == pytest.approx([1.0] * 6)
     assert rows["missed"].between(0, 1).all()
     goal, which = hard.every_label(part, ("worst", 10)), torch.zeros_like(part.present)
     which[:, 4] = True
-    trial = hard.weighed(part, ("worst", 10), goal, which, 0.5)
-    assert trial.parameters == "0.5"
-    assert trial.per_image["factors"][0].tolist() == [1.0] * 4 + [0.5] + [1.0] * 15
+    config = hard.weighed(part, ("worst", 10), goal, which, 0.5)
+    assert config.parameters == "0.5"
+    assert config.per_image["factors"][0].tolist() == [1.0] * 4 + [0.5] + [1.0] * 15
 
 
 def test_curves_are_relative_to_factor_one():
@@ -64,16 +64,16 @@ def test_curves_are_relative_to_factor_one():
     assert lines.loc[("A", 1.0), "value"] == pytest.approx(1)
 
 
-def test_images_are_chosen_by_their_number_of_labels(scene):
-    places = hard.with_labels(scene, 2)
-    assert scene[places].present.sum(dim=1).unique().tolist() == [2]
+def test_images_are_chosen_by_their_number_of_labels(setup):
+    places = hard.with_labels(setup, 2)
+    assert setup[places].present.sum(dim=1).unique().tolist() == [2]
     assert places == sorted(places)
     with pytest.raises(ValueError, match="none of 20 images has 7 labels"):
-        hard.with_labels(scene, 7)
+        hard.with_labels(setup, 7)
 
 
-def test_the_shown_image_has_one_hard_constraint(scene, store):
-    of = hard.one_hard_constraint(scene, 2, 0.1, 0.3, images=3, progress=False)
+def test_the_shown_image_has_one_hard_constraint(setup, store):
+    of = hard.one_hard_constraint(setup, 2, 0.1, 0.3, images=3, progress=False)
     assert of.off.shape == (2, 3)
     assert len(of.shown.names) == 2
     assert of.shown.images.shape == (3, 3, 64, 64)

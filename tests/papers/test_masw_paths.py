@@ -11,9 +11,9 @@ from companion.report import Claims
 
 
 @pytest.fixture(scope="module")
-def scene():
-    (panel,) = paper.panels(["VOC 2012"])
-    return paper.scene(panel, paper.size(panel, images=3, iterations=6))
+def setup():
+    (setting,) = paper.settings(["VOC 2012"])
+    return paper.setup(setting, paper.size(setting, images=3, iterations=6))
 
 
 @pytest.fixture
@@ -29,10 +29,10 @@ def test_a_rise_is_above_the_lowest_value_so_far_and_after_the_start():
         running.rise(paths)
 
 
-def test_runs_go_on_after_success_and_keep_their_objectives(scene, store, monkeypatch):
+def test_runs_go_on_after_success_and_keep_their_objectives(setup, store, monkeypatch):
     monkeypatch.setattr(running, "BURN_IN", 2)
     monkeypatch.setattr(running.rise, "__defaults__", (2,))
-    rows = running.runs(scene, ("", 3), share=0.5, progress=False)
+    rows = running.runs(setup, ("", 3), share=0.5, progress=False)
     assert rows["setting"].unique().tolist() == ["untargeted, 0.5 τ"]
     assert rows["backwards"].tolist() == [6] * 9
     own, plain = running.objective(rows), running.unweighted(rows)
@@ -61,9 +61,11 @@ def test_printed_shares_stand_beside_ours():
     assert running.bars(lines)["share"].tolist() == [1, 2, 3, 4, 4, 4]
 
 
-def test_one_thing_is_changed_at_a_time(scene):
-    trials = varied.trials(scene, ("worst", 10), [0.3, 0.5], [1.01])
-    changed = [(trial.method, trial.parameters, trial.hyper.get("lam1"), trial.hyper.get("lam2")) for trial in trials]
+def test_one_thing_is_changed_at_a_time(setup):
+    configs = varied.configs(setup, ("worst", 10), [0.3, 0.5], [1.01])
+    changed = [
+        (config.method, config.parameters, config.hyper.get("lam1"), config.hyper.get("lam2")) for config in configs
+    ]
     assert changed == [
         (varied.ALONE, "0.3", 0.3, None),
         (varied.ALONE, "0.5", 0.5, None),
@@ -73,8 +75,8 @@ def test_one_thing_is_changed_at_a_time(scene):
     ]
 
 
-def test_the_threshold_of_every_iteration_is_kept(scene, store):
-    rows, paths = varied.thresholds(scene, ("worst", 10), progress=False)
+def test_the_threshold_of_every_iteration_is_kept(setup, store):
+    rows, paths = varied.thresholds(setup, ("worst", 10), progress=False)
     assert paths.shape == (3, 7)
     assert paths[:, 0].tolist() == pytest.approx([0.0101] * 3)  # the first iteration always lowers the objective
     assert rows["backwards"].tolist() == [6] * 3

@@ -10,36 +10,36 @@ from flipbook import universal
 
 
 @pytest.fixture
-def scene(tmp_path, monkeypatch):
+def setup(tmp_path, monkeypatch):
     monkeypatch.setenv("FLIPBOOK_STORE", str(tmp_path))
-    (panel,) = masw.panels(["VOC 2012"])
-    return universals.scene(panel, universals.size(training=6, test=10, iterations=5))
+    (setting,) = masw.settings(["VOC 2012"])
+    return universals.setup(setting, universals.size(training=6, test=10, iterations=5))
 
 
-def test_a_short_search_ends_where_the_long_one_says(scene, monkeypatch):
-    table = paper.patience(scene, seeds=(0,), passes=3).set_index("E")
+def test_a_short_search_ends_where_the_long_one_says(setup, monkeypatch):
+    table = paper.patience(setup, seeds=(0,), passes=3).set_index("E")
     assert table.index.tolist() == list(paper.PATIENCES)
     assert (table["batches"].diff().dropna() >= 0).all()
     found = {}
     for E in (1, 60):
         found[E] = universal.universal_top_k(
-            scene.single.model, scene.training.images, scene.training.targets.bool(), 3,
-            universals.inner_attack("masw", 5, learning_rate=0.01), radius=scene.radius, hide=True, batch_size=2,
+            setup.single.model, setup.training.images, setup.training.targets.bool(), 3,
+            universals.inner_attack("masw", 5, learning_rate=0.01), radius=setup.radius, hide=True, batch_size=2,
             max_passes=3, eval_every=1, patience=E, seed=0, progress=False,
         )  # fmt: skip
-        asr = universals.measured(scene, found[E])["asr"].mean()
+        asr = universals.measured(setup, found[E])["asr"].mean()
         assert table.loc[E, "asr"] == pytest.approx(100 * asr)
     assert torch.isfinite(torch.tensor(table.to_numpy(dtype=float))).all()
     monkeypatch.setattr(paper.universal, "universal_top_k", _never)
     with pytest.raises(AssertionError, match="searched again"):
-        paper.patience(scene, seeds=(0, 1), passes=3)  # another seed
+        paper.patience(setup, seeds=(0, 1), passes=3)  # another seed
 
 
-def test_what_was_found_is_kept(scene, monkeypatch):
-    first = paper.patience(scene, seeds=(0,), passes=1)
+def test_what_was_found_is_kept(setup, monkeypatch):
+    first = paper.patience(setup, seeds=(0,), passes=1)
     calls = []
     monkeypatch.setattr(paper, "_kept", lambda *_: calls.append(1))
-    again = paper.patience(scene, seeds=(0,), passes=1)
+    again = paper.patience(setup, seeds=(0,), passes=1)
     assert not calls
     assert again.to_dict() == first.to_dict()
 

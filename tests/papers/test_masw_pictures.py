@@ -9,64 +9,64 @@ from companion.papers.masw import pictures
 
 
 @pytest.fixture(scope="module")
-def scene():
-    (panel,) = paper.panels(["VOC 2012"])
-    return paper.scene(panel, paper.size(panel, images=14, iterations=3))
+def setup():
+    (setting,) = paper.settings(["VOC 2012"])
+    return paper.setup(setting, paper.size(setting, images=14, iterations=3))
 
 
-def outcome(scene, of, succeeds):
+def outcome(setup, of, succeeds):
     """Rows of a figure in which `succeeds(block, method, place)` says who does."""
     return pd.DataFrame(
         [
             {"case": block[0], "k": block[1], "method": name, "success": succeeds(block, name, place)}
             for block in of.blocks
             for name in of.methods
-            for place in range(len(scene.indices))
+            for place in range(len(setup.indices))
         ]
     )
 
 
-def test_the_first_image_with_two_labels_that_fits_is_shown(scene):
-    of, several = pictures.FIGURES["figure-06"], (scene.present.sum(dim=1) > 1).nonzero().flatten().tolist()
+def test_the_first_image_with_two_labels_that_fits_is_shown(setup):
+    of, several = pictures.FIGURES["figure-06"], (setup.present.sum(dim=1) > 1).nonzero().flatten().tolist()
     assert len(several) > 1
-    assert pictures.chosen(scene, outcome(scene, of, lambda *_: True), of) == ([several[0]], [0])
-    rows = outcome(scene, of, lambda block, name, place: (name, place) != ("TkML", several[0]))
-    assert pictures.chosen(scene, rows, of) == ([several[1]], [0])
+    assert pictures.chosen(setup, outcome(setup, of, lambda *_: True), of) == ([several[0]], [0])
+    rows = outcome(setup, of, lambda block, name, place: (name, place) != ("TkML", several[0]))
+    assert pictures.chosen(setup, rows, of) == ([several[1]], [0])
 
 
-def test_s3_seeks_failures_with_k_10_and_says_how_near_it_came(scene):
+def test_s3_seeks_failures_with_k_10_and_says_how_near_it_came(setup):
     of = pictures.FIGURES["figure-s03"]
-    exact = outcome(scene, of, lambda block, name, place: place != 4 or block[1] < 10 or name == "MASW")
-    assert pictures.chosen(scene, exact, of) == ([4], [0])
-    none = outcome(scene, of, lambda block, name, place: place != 3 or name != "TkML" or block[1] < 10)
-    assert pictures.chosen(scene, none, of) == ([3], [1])
-    assert pictures.claims("figure-s03", _measured(none, scene), 1).as_records()[0]["holds"] is False
+    exact = outcome(setup, of, lambda block, name, place: place != 4 or block[1] < 10 or name == "MASW")
+    assert pictures.chosen(setup, exact, of) == ([4], [0])
+    none = outcome(setup, of, lambda block, name, place: place != 3 or name != "TkML" or block[1] < 10)
+    assert pictures.chosen(setup, none, of) == ([3], [1])
+    assert pictures.claims("figure-s03", _measured(none, setup), 1).as_records()[0]["holds"] is False
 
 
-def _measured(rows, scene):
-    images = list(range(len(scene.indices))) * (len(rows) // len(scene.indices))
+def _measured(rows, setup):
+    images = list(range(len(setup.indices))) * (len(rows) // len(setup.indices))
     return rows.assign(dataset="VOC 2012", image=images, top=0.5, own=0.1)
 
 
-def test_words_mark_own_labels_and_targets(scene):
+def test_words_mark_own_labels_and_targets(setup):
     place = 0
-    aim = scene.targets("best", 3)[place]
-    lines = pictures.words(scene, place, scene.images[place], 3, aim).split("\n")
-    own = int(scene.present[place].sum())
+    aim = setup.targets("best", 3)[place]
+    lines = pictures.words(setup, place, setup.images[place], 3, aim).split("\n")
+    own = int(setup.present[place].sum())
     assert [line[0] for line in lines] == [pictures.OWN] * own + [pictures.AIM] * (3 - own)
-    blank = pictures.words(scene, place, scene.images[place] * 0, 3, aim).split("\n")
+    blank = pictures.words(setup, place, setup.images[place] * 0, 3, aim).split("\n")
     assert len(blank) in (3, 3 + 1 + own)  # own labels that fell out stand below
 
 
-def test_confidences_and_strips_come_from_the_attacked_images(scene, tmp_path, monkeypatch):
+def test_confidences_and_strips_come_from_the_attacked_images(setup, tmp_path, monkeypatch):
     monkeypatch.setattr(paths, "store", lambda: tmp_path)
     of = pictures.FIGURES["figure-06"]
-    rows = pictures.run(scene, of, progress=False)
+    rows = pictures.run(setup, of, progress=False)
     assert rows[["top", "own"]].stack().between(0, 1).all()
     assert len(pictures.summary(rows)) == 4
-    lines, factor = pictures.strips(scene, rows, of, [2])
+    lines, factor = pictures.strips(setup, rows, of, [2])
     assert [label for label, _ in lines] == ["untargeted, k = 3", "best case, k = 3"]
     assert list(lines[0][1]) == ["clean", "TkML", f"TkML: z × {factor:g}", "MASW", f"MASW: z × {factor:g}"]
     picture = lines[0][1][f"MASW: z × {factor:g}"][0]
-    assert picture.shape == scene.images[2].shape
+    assert picture.shape == setup.images[2].shape
     assert ((picture >= 0) & (picture <= 1)).all()

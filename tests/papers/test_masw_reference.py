@@ -45,9 +45,9 @@ def test_without_a_violated_constraint_there_is_no_pull():
 
 
 def test_self_pacing_turns_the_pull_around():
-    (panel,) = paper.panels(["VOC 2012"])
-    scene = paper.scene(panel, paper.size(panel, images=3))
-    lines = pulls(scene, ("best", 10), panel.targeted, max_iterations=6).set_index("method")
+    (setting,) = paper.settings(["VOC 2012"])
+    setup = paper.setup(setting, paper.size(setting, images=3))
+    lines = pulls(setup, ("best", 10), setting.targeted, max_iterations=6).set_index("method")
     assert lines.loc["TkML", "wrong"] == 0  # equal weights never push the wrong way
     assert lines.loc["TkML + SPW", "wrong"] > 30
     assert lines.loc["TkML + SPW", "net"] > lines.loc["TkML", "net"]

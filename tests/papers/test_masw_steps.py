@@ -13,9 +13,9 @@ def _own_store(tmp_path, monkeypatch):
 
 
 def test_the_first_step_is_in_proportion_to_the_rate():
-    (panel,) = paper.panels(["VOC 2012"])
-    scene = paper.scene(panel, paper.size(panel, images=2, iterations=1))
-    rows = steps.rows([scene], ("worst", 10), progress=False)
+    (setting,) = paper.settings(["VOC 2012"])
+    setup = paper.setup(setting, paper.size(setting, images=2, iterations=1))
+    rows = steps.rows([setup], ("worst", 10), progress=False)
     lines = steps.summary(rows).set_index("method")
     assert list(lines.index) == list(steps.VARIANTS)
     whole, half = lines.loc["MASW", "step / τ"], lines.loc["MASW, step / 2", "step / τ"]

@@ -9,7 +9,7 @@ from companion.report.toy import label_planes
 
 @pytest.fixture(scope="module")
 def fitted():
-    return [toy.fit(panel) for panel in toy.PANELS]
+    return [toy.fit(setting) for setting in toy.PANELS]
 
 
 def test_the_regions_of_the_video():
@@ -23,7 +23,7 @@ def test_the_points_show_what_the_paper_says(fitted):
     assert [a.seen(i) for i in range(3)] == [[2, 3, 4], [1, 2, 3], [4, 5, 6]]
     assert [b.seen(i) for i in range(3)] == [[1, 4, 5], [1, 2], [1, 3, 5]]
     assert [c.seen(i) for i in range(3)] == [[4, 5, 6, 7], [1, 2, 8], [2, 4, 8]]
-    assert c.panel.labels == [1, 2, 4, 5, 6, 7, 8]
+    assert c.setting.labels == [1, 2, 4, 5, 6, 7, 8]
     for one in fitted:
         assert one.points[0].tolist() == list(toy.START)
         assert toy.region(one.points).tolist() == [2, 1, 3]

@@ -12,19 +12,19 @@ METHODS = ["TkML", "MASW"]
 
 
 @pytest.fixture
-def scene(tmp_path, monkeypatch):
+def setup(tmp_path, monkeypatch):
     monkeypatch.setenv("FLIPBOOK_STORE", str(tmp_path))
-    (panel,) = masw.panels(["COCO 2014"])
-    return universals.scene(panel, universals.size(training=12, test=30, passes=2))
+    (setting,) = masw.settings(["COCO 2014"])
+    return universals.setup(setting, universals.size(training=12, test=30, passes=2))
 
 
-def test_chosen_are_the_first_that_most_methods_fool(scene):
-    images, present = scene.single.images, scene.single.present
-    places = paper.fooled_by_all(scene, METHODS, 3, 0, 6, progress=False)
-    assert paper.fooled_by_all(scene, METHODS, 3, 2, 4, progress=False) == places[2:]
+def test_chosen_are_the_first_that_most_methods_fool(setup):
+    images, present = setup.single.images, setup.single.present
+    places = paper.fooled_by_all(setup, METHODS, 3, 0, 6, progress=False)
+    assert paper.fooled_by_all(setup, METHODS, 3, 2, 4, progress=False) == places[2:]
     assert (present[places].sum(dim=1) >= 2).all()
     with torch.no_grad():
-        logits = [scene.single.model(universals.learn(scene, name, 3).apply(images)) for name in METHODS]
+        logits = [setup.single.model(universals.learn(setup, name, 3).apply(images)) for name in METHODS]
     fooled = sum(TopKExcludes(present, 3).reached(each).int() for each in logits)
     counts = [int(fooled[i]) for i in places]
     assert counts == sorted(counts, reverse=True)
@@ -32,19 +32,19 @@ def test_chosen_are_the_first_that_most_methods_fool(scene):
     assert not earlier
 
 
-def test_probabilities_are_those_of_the_attacked_images(scene):
-    rows = paper.confidences(scene, METHODS, 3, progress=False)
+def test_probabilities_are_those_of_the_attacked_images(setup):
+    rows = paper.confidences(setup, METHODS, 3, progress=False)
     own = rows[rows["method"] == "MASW"]
     with torch.no_grad():
-        p = scene.single.model(universals.learn(scene, "MASW", 3).apply(scene.single.images)).sigmoid()
-    mine = [float(row[mask].mean()) for row, mask in zip(p, scene.single.present, strict=True)]
+        p = setup.single.model(universals.learn(setup, "MASW", 3).apply(setup.single.images)).sigmoid()
+    mine = [float(row[mask].mean()) for row, mask in zip(p, setup.single.present, strict=True)]
     assert own["true"].tolist() == pytest.approx(mine, abs=1e-6)
     assert own["first"].tolist() == pytest.approx(p.topk(3).values.mean(1).tolist(), abs=1e-6)
 
 
-def test_labels_are_in_order_and_true_ones_have_a_star(scene):
-    names, logits = scene.single.data.labels, torch.full((80,), -9.0)
+def test_labels_are_in_order_and_true_ones_have_a_star(setup):
+    names, logits = setup.single.data.labels, torch.full((80,), -9.0)
     logits[[5, 2]] = torch.tensor([3.0, 0.0])
     present = torch.zeros(80, dtype=torch.bool)
     present[2] = True
-    assert paper.first_labels(scene, logits, present, 2) == f"{names[5]} 0.95\n{names[2]} * 0.50"
+    assert paper.first_labels(setup, logits, present, 2) == f"{names[5]} 0.95\n{names[2]} * 0.50"

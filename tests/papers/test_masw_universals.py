@@ -10,9 +10,9 @@ from companion.papers.masw import universals as paper
 
 
 @pytest.fixture(scope="module")
-def scene():
-    (panel,) = masw.panels(["VOC 2012"])
-    return paper.scene(panel, paper.size(training=6, test=10, passes=1, iterations=3, ks=(3,)))
+def setup():
+    (setting,) = masw.settings(["VOC 2012"])
+    return paper.setup(setting, paper.size(training=6, test=10, passes=1, iterations=3, ks=(3,)))
 
 
 @pytest.fixture(autouse=True)
@@ -20,50 +20,50 @@ def store(tmp_path, monkeypatch):
     monkeypatch.setattr(paths, "store", lambda: tmp_path)
 
 
-def test_training_images_are_others_and_the_ball_has_the_published_mean_square(scene):
-    assert len(scene.training) == 6
-    assert len(scene.single.images) == 10
-    assert scene.radius == pytest.approx(50 * 64 / 300)
+def test_training_images_are_others_and_the_ball_has_the_published_mean_square(setup):
+    assert len(setup.training) == 6
+    assert len(setup.single.images) == 10
+    assert setup.radius == pytest.approx(50 * 64 / 300)
     assert set(tables.methods("table-02")) == set(tables.methods("table-07")) == set(paper.METHODS)
 
 
-def test_what_was_learnt_is_found_again(scene, monkeypatch):
-    learnt = paper.learn(scene, "MASW", 3, progress=False)
+def test_what_was_learnt_is_found_again(setup, monkeypatch):
+    learnt = paper.learn(setup, "MASW", 3, progress=False)
     monkeypatch.setattr(paper.universal, "save", None)  # nothing new may be written
-    again = paper.learn(scene, "MASW", 3, progress=False)
+    again = paper.learn(setup, "MASW", 3, progress=False)
     assert torch.equal(again.perturbation, learnt.perturbation)
     assert learnt.record["batch_size"] == 2
     assert learnt.record["hide"]
     with pytest.raises(TypeError):
-        paper.learn(scene, "MASW", 3, patience=7, progress=False)  # another search
+        paper.learn(setup, "MASW", 3, patience=7, progress=False)  # another search
     with pytest.raises(ValueError, match="method"):
-        paper.learn(scene, "kFool", 3)
+        paper.learn(setup, "kFool", 3)
 
 
-def test_rows_and_lines(scene):
-    rows = paper.rows(scene, [("TkML", 3), ("MASW", 3)], progress=False)
+def test_rows_and_lines(setup):
+    rows = paper.rows(setup, [("TkML", 3), ("MASW", 3)], progress=False)
     assert rows["method"].tolist() == ["TkML"] * 10 + ["MASW"] * 10
-    assert rows["image"].tolist() == scene.single.indices * 2
+    assert rows["image"].tolist() == setup.single.indices * 2
     lines = paper.summarise(rows).set_index("method")
     assert lines["images"].tolist() == [10, 10]
     for name in ("TkML", "MASW"):
         own = rows[rows["method"] == name]
         assert lines.loc[name, "asr"] == pytest.approx(100 * own["asr"].mean())
         assert lines.loc[name, "pert"] == pytest.approx(100 * 510 * own["norm"].iloc[0] / 64**2)
-        assert 0 < own["norm"].iloc[0] <= scene.radius
+        assert 0 < own["norm"].iloc[0] <= setup.radius
     assert lines.loc["MASW", paper.SAME] == lines.loc["MASW", "asr"]  # its own length
 
 
-def test_of_length_changes_the_length_alone(scene):
-    learnt = paper.learn(scene, "TkML", 3, progress=False)
+def test_of_length_changes_the_length_alone(setup):
+    learnt = paper.learn(setup, "TkML", 3, progress=False)
     z, same = learnt.perturbation, paper.of_length(learnt, 2.0).perturbation
     assert float(same.norm()) == pytest.approx(2.0, rel=1e-5)
     assert torch.allclose(same / same.norm(), z / z.norm(), atol=1e-6)
 
 
-def test_costs_count_the_attacks_passes_and_compare_with_masw(scene):
-    costs = paper.costs(scene, [("TkML", 3), ("MASW", 3)], progress=False).set_index("method")
-    record = paper.learn(scene, "TkML", 3, progress=False).record
+def test_costs_count_the_attacks_passes_and_compare_with_masw(setup):
+    costs = paper.costs(setup, [("TkML", 3), ("MASW", 3)], progress=False).set_index("method")
+    record = paper.learn(setup, "TkML", 3, progress=False).record
     assert costs.loc["TkML", "passes"] == record["forwards"] + record["backwards"] - record["evaluated"] > 0
     assert costs.loc["MASW", paper.TIMES] == 1
     assert costs.loc["TkML", paper.TIMES] == pytest.approx(costs.loc["TkML", "passes"] / costs.loc["MASW", "passes"])
@@ -75,7 +75,7 @@ def test_costs_count_the_attacks_passes_and_compare_with_masw(scene):
 
 def test_cells_leave_out_what_a_laptop_has_no_time_for():
     size = paper.size()
-    small, large = (masw.panels([name])[0] for name in ("VOC 2012", "Open Images"))
+    small, large = (masw.settings([name])[0] for name in ("VOC 2012", "Open Images"))
     assert {k for name, k in paper.cells(small, size) if name == "MADW"} == {3, 10}
     assert len(paper.cells(small, size)) == 4 * 6 + 2
     assert {k for name, k in paper.cells(large, size) if name in ("MADW", "TkMIA", "TkALC")} == {3}

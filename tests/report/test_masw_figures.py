@@ -13,7 +13,7 @@ from companion.report.loops import TRACES, loops
 from companion.report.objectives import objectives
 from companion.report.ranking import rankings
 from companion.report.run_paths import draw_paths, middle
-from companion.report.settings import settings
+from companion.report.settings import by_setting
 
 
 @pytest.fixture(autouse=True)
@@ -65,7 +65,7 @@ def test_both_ways_of_changing_λ_share_an_axis():
     values = {"value": [0.1, 0.9], "asr": [10, 20], "sasr": [30, 40], "lfr": [90, 80]}
     errors = {"± asr": 1, "± sasr": 1, "± lfr": 1}
     lines = pd.concat([pd.DataFrame({"method": way} | values | errors) for way in (ALONE, TOGETHER, GROWTH)])
-    figure = settings(lines, {"ideal": torch.rand(2, 4), "none": torch.rand(0, 4)})
+    figure = by_setting(lines, {"ideal": torch.rand(2, 4), "none": torch.rand(0, 4)})
     assert [len(axis.lines) for axis in figure.axes] == [8, 3, 4]
     assert [text.get_text() for text in figure.axes[2].get_legend().get_texts()] == ["ideal (2)", "none (0)"]
 

@@ -8,7 +8,6 @@ import time
 
 import nbformat
 import psutil
-import pytest
 
 from companion.runner import lock
 from tests.runner import fake_checkout

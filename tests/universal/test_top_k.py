@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from flipbook.attacks.tkml import tkml
-from flipbook.core.attack_result import Perturbed
+from flipbook.core.attack_result import AttackResult
 from flipbook.goals import TopKExcludes
 from flipbook.universal import Pool, load, save
 from flipbook.universal.inner import INNER, inner_attack
@@ -35,7 +35,7 @@ def scripted(*moves):
         reached = torch.tensor([move is not None for move in moves])
         δ = torch.tensor([9.0 if move is None else move for move in moves], dtype=images.dtype).view(-1, 1, 1, 1)
         number = torch.full((len(images),), 2)
-        return Perturbed(images + δ, reached, number, 3 * number, number, number)
+        return AttackResult(images + δ, reached, number, 3 * number, number, number)
 
     return attack
 
@@ -113,7 +113,7 @@ def test_box_at_use_only():
         seen.append(images)
         images = (images + torch.rand(images.shape, generator=g)).clamp(0, 1)
         ones = torch.ones(len(images), dtype=torch.int64)
-        return Perturbed(images, ones > 0, ones, ones, ones, ones)
+        return AttackResult(images, ones > 0, ones, ones, ones, ones)
 
     found = learn(attack, bright, present, model, radius=1.5)
     attacked = found.apply(bright)
@@ -166,7 +166,7 @@ def test_best_comes_back_not_the_last():
 
     def attack(model, images, goal):
         ones = torch.ones(len(images), dtype=torch.int64)
-        return Perturbed(images + next(moves), ones > 0, ones, ones, ones, ones)
+        return AttackResult(images + next(moves), ones > 0, ones, ones, ones, ones)
 
     found = learn(attack, batch_size=12, max_passes=8, eval_every=1)
     totals = [a + b for a, b in zip(found.trace["sasr"], found.trace["lfr"], strict=True)]

@@ -6,7 +6,7 @@ import torch
 from companion.victims.ml_decoder import DecoderHead, MLDecoder
 from companion.victims.ml_gcn import MLGCN, GCNHead, adjacency
 from flipbook.core.gradients import differentiable_twice, directional, row_gradients
-from flipbook.core.pass_counter import Counted
+from flipbook.core.pass_counter import PassCounter
 
 SCENE = (3, 64, 64)
 
@@ -40,7 +40,7 @@ def test_gradient_is_the_slope(net):
 
 def test_products_with_the_jacobian_agree_in_every_way_of_taking_them(net):
     images = torch.rand(2, *SCENE, dtype=torch.float64, requires_grad=True)
-    counted = Counted(net, images)
+    counted = PassCounter(net, images)
     with differentiable_twice():
         logits = counted(images)
         rows = torch.randn(2, 3, 9, dtype=torch.float64)

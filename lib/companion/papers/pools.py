@@ -10,7 +10,7 @@ from tqdm.auto import tqdm
 
 from companion import datasets
 from flipbook.storage import fingerprint, tensor_file
-from flipbook.storage.cached import kept
+from flipbook.storage.cached import cached
 
 CHUNK = 256  # images a pass
 
@@ -44,4 +44,4 @@ def _tensor(name: str, make: Callable[[], Tensor]) -> Tensor:
     def load(path: Path) -> Tensor:
         return tensor_file.read(path, what)[0][what]
 
-    return kept(name, load, make, lambda tensor, path: tensor_file.write(path, what, {what: tensor}, {}))
+    return cached(name, load, make, lambda tensor, path: tensor_file.write(path, what, {what: tensor}, {}))

@@ -5,11 +5,11 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from flipbook.core.attack_result import Perturbed
+from flipbook.core.attack_result import AttackResult
 from flipbook.goals import Goal
 
 
-def observed(model, images: Tensor, goal: Goal, *, attack: Callable, **hyper) -> Perturbed:
+def with_logits(model, images: Tensor, goal: Goal, *, attack: Callable, **hyper) -> AttackResult:
     """Run `attack` and keep the logits (N, C) of the returned images as the trace "logits".
 
     Traces are stored with the rows, so that flipped labels can be counted for any target set without the images. The

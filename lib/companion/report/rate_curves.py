@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from companion.report.figures import WIDTH
 
 
-def rate_curves(panels: dict[str, tuple[str, pd.DataFrame]], names: dict[str, str]) -> Figure:
+def rate_curves(settings: dict[str, tuple[str, pd.DataFrame]], names: dict[str, str]) -> Figure:
     """Draw curves side by side; the values of a setting stand at equal distances, whatever they are.
 
     Parameters
@@ -19,11 +19,11 @@ def rate_curves(panels: dict[str, tuple[str, pd.DataFrame]], names: dict[str, st
         What a column is called. Columns that begin with "train" are dashed.
     """
     figure, axes = plt.subplots(
-        1, len(panels), figsize=(WIDTH * 1.4, 3.3), sharey=True, squeeze=False, layout="constrained"
+        1, len(settings), figsize=(WIDTH * 1.4, 3.3), sharey=True, squeeze=False, layout="constrained"
     )
     measures = dict.fromkeys(column.removeprefix("train_") for column in names)
     colours = dict(zip(measures, sns.color_palette(), strict=False))
-    for axis, (title, (setting, rates)) in zip(axes.flat, panels.items(), strict=True):
+    for axis, (title, (setting, rates)) in zip(axes.flat, settings.items(), strict=True):
         for column in names.keys() & set(rates):
             dashed = column.startswith("train")
             colour, style = colours[column.removeprefix("train_")], "--" if dashed else "-"

@@ -17,7 +17,7 @@ THICK = 0.8  # of a method's bars together
 def rate_bars(
     table: pd.DataFrame,
     measures: dict[str, str],
-    panels: Sequence[str] = ("dataset",),
+    settings: Sequence[str] = ("dataset",),
     hue: str = "k",
     top: float | None = 100,
     mark: str = "printed",
@@ -41,7 +41,7 @@ def rate_bars(
     mark : str
         What the legend calls the paper's numbers.
     """
-    parts = list(table.groupby(list(panels), sort=False))
+    parts = list(table.groupby(list(settings), sort=False))
     methods, values = list(dict.fromkeys(table["method"])), list(dict.fromkeys(table[hue]))
     colours = dict(zip(values, sns.color_palette("YlGnBu", len(values) + 2)[1:-1], strict=True))
     size = (1.25 * WIDTH, len(parts) * (0.6 + 0.085 * len(methods) * (1 + len(values))))

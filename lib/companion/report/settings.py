@@ -14,7 +14,7 @@ from companion.report.run_paths import draw_paths
 MEASURES = {"asr": "ASR", "sasr": "SASR", "lfr": "LFR"}
 
 
-def settings(lines: pd.DataFrame, paths: dict[str, Tensor]) -> Figure:
+def by_setting(lines: pd.DataFrame, paths: dict[str, Tensor]) -> Figure:
     """Draw (a) λ1 in both ways, (b) η, with bands of two standard errors, and (c) thresholds by kind of image.
 
     Parameters

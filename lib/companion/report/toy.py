@@ -23,7 +23,7 @@ PLACES = (
 RELATION = {True: ">", False: "<"}
 
 
-def label_planes(panels: list[Fitted], asked: list[str]) -> Figure:
+def label_planes(settings: list[Fitted], asked: list[str]) -> Figure:
     """Draw one plane a panel: regions with their labels, the clean point, two attacks, and below what measures say.
 
     Parameters
@@ -33,9 +33,9 @@ def label_planes(panels: list[Fitted], asked: list[str]) -> Figure:
         What the attack of each panel is to do, for its title.
     """
     figure, axes = plt.subplots(
-        2, len(panels), figsize=(WIDTH * 1.6, 4.5), height_ratios=(1.25, 1), squeeze=False, layout="constrained"
+        2, len(settings), figsize=(WIDTH * 1.6, 4.5), height_ratios=(1.25, 1), squeeze=False, layout="constrained"
     )
-    for number, (fitted, text) in enumerate(zip(panels, asked, strict=True)):
+    for number, (fitted, text) in enumerate(zip(settings, asked, strict=True)):
         _plane(axes[0, number], fitted)
         axes[0, number].set_title(f"({'abc'[number]}) {text}", fontsize=11)
         _box(axes[1, number], fitted)
@@ -50,7 +50,7 @@ def _plane(axis: Axes, fitted: Fitted) -> None:
     axis.contourf(
         x, y, region(points.view(-1, 2)).view(201, 401), levels=[-0.5, 0.5, 1.5, 2.5, 3.5, 4.5], colors=colours
     )
-    for (at_x, at_y), labels in zip(PLACES, fitted.panel.regions, strict=True):
+    for (at_x, at_y), labels in zip(PLACES, fitted.setting.regions, strict=True):
         axis.text(at_x, at_y, _braces(labels), ha="center", va="center", fontsize=9)
     start = fitted.points[0].tolist()
     for row in (1, 2):
@@ -65,12 +65,12 @@ def _plane(axis: Axes, fitted: Fitted) -> None:
 def _box(axis: Axes, fitted: Fitted) -> None:
     """Write what each point shows and what the two measures are, as a small table."""
     coarse, soft = fitted.measures()
-    panel = fitted.panel
-    what = "first 3" if panel.k == 3 else "predicted"
+    setting = fitted.setting
+    what = "first 3" if setting.k == 3 else "predicted"
     far = (fitted.points - fitted.points[0]).norm(dim=1).tolist()
     lines = [["", NAMES[1], "", NAMES[2]], [what, _braces(fitted.seen(1)), "", _braces(fitted.seen(2))]]
     lines += [["distance", f"{far[1]:.2f}", "<", f"{far[2]:.2f}"]]
-    lines += [_compared(f"before: {panel.coarse}", coarse), _compared(f"new: {panel.soft}", soft)]
+    lines += [_compared(f"before: {setting.coarse}", coarse), _compared(f"new: {setting.soft}", soft)]
     axis.set_axis_off()
     better = soft.index(min(soft))
     lines += [["smaller is better", "✓" if better == 0 else "", "", "✓" if better == 1 else ""]]

@@ -69,18 +69,18 @@ def draw(graph: KnowledgeGraph, highlight: Mapping[str, Sequence[str]] | None = 
     groups = _groups(graph, highlight)
     em = (LARGE if len(graph) <= FEW else SMALL) / 72  # one font size in inches
     widths = [_width(_shown(label), slant, em) for label, slant in zip(graph.labels, graph.abstract, strict=True)]
-    panels = _panels(graph, widths, em)
-    across = [_columns(graph, widths, panel, em)[-1] for panel in panels]
-    wide = max(WIDTH, sum(across) + MARGIN * (len(panels) + 1))
-    high = HEADER + ROW * em * max(_rows(graph, panel) for panel in panels) + MARGIN
+    settings = _settings(graph, widths, em)
+    across = [_columns(graph, widths, setting, em)[-1] for setting in settings]
+    wide = max(WIDTH, sum(across) + MARGIN * (len(settings) + 1))
+    high = HEADER + ROW * em * max(_rows(graph, setting) for setting in settings) + MARGIN
     figure = plt.figure(figsize=(wide, high))
     axis = figure.add_axes((0, 0, 1, 1), xlim=(0, wide), ylim=(high, 0))
     axis.axis("off")
-    free = (wide - sum(across)) / (len(panels) + 1)  # before, between and after the panels
+    free = (wide - sum(across)) / (len(settings) + 1)  # before, between and after the panels
     _legend(axis, graph, list(highlight), free, em)
     colours, left = _colours(graph, groups), free
-    for panel, reach in zip(panels, across, strict=True):
-        boxes = _placed(graph, widths, panel, left, em, colours)
+    for setting, reach in zip(settings, across, strict=True):
+        boxes = _placed(graph, widths, setting, left, em, colours)
         _links(axis, graph, boxes, em)
         for box in boxes.values():
             _draw_box(axis, box, em)
@@ -114,29 +114,29 @@ def _below(graph: KnowledgeGraph, node: int) -> list[int]:
     return [node, *(lower for child in graph.children[node] for lower in _below(graph, child))]
 
 
-def _rows(graph: KnowledgeGraph, panel: Sequence[int]) -> float:
-    leaves = sum(not graph.children[node] for root in panel for node in _below(graph, root))
-    return leaves + BETWEEN * (len(panel) - 1)
+def _rows(graph: KnowledgeGraph, setting: Sequence[int]) -> float:
+    leaves = sum(not graph.children[node] for root in setting for node in _below(graph, root))
+    return leaves + BETWEEN * (len(setting) - 1)
 
 
-def _columns(graph: KnowledgeGraph, widths: list[float], panel: Sequence[int], em: float) -> list[float]:
+def _columns(graph: KnowledgeGraph, widths: list[float], setting: Sequence[int], em: float) -> list[float]:
     """Where the boxes of each depth begin, and last where the panel ends, in inches from its left."""
     depths, widest = graph.depth.tolist(), {}
-    for node in (node for root in panel for node in _below(graph, root)):
+    for node in (node for root in setting for node in _below(graph, root)):
         widest[depths[node]] = max(widest.get(depths[node], 0.0), widths[node])
     *starts, end = accumulate((widest[depth] + GAP * em for depth in sorted(widest)), initial=0.0)
     return [*starts, end - GAP * em]
 
 
-def _panels(graph: KnowledgeGraph, widths: list[float], em: float) -> list[list[int]]:
+def _settings(graph: KnowledgeGraph, widths: list[float], em: float) -> list[list[int]]:
     """Part the roots, in order, so that the drawing gets as low as its width allows."""
     best = [list(graph.roots)]
     for count in range(2, len(graph.roots) + 1):
-        panels = _balanced(graph, count)
-        apart = 1.5 * GAP * em * (len(panels) + 1)
-        if sum(_columns(graph, widths, panel, em)[-1] for panel in panels) + apart > WIDTH:
+        settings = _balanced(graph, count)
+        apart = 1.5 * GAP * em * (len(settings) + 1)
+        if sum(_columns(graph, widths, setting, em)[-1] for setting in settings) + apart > WIDTH:
             break
-        best = panels
+        best = settings
     return best
 
 
@@ -145,24 +145,24 @@ def _balanced(graph: KnowledgeGraph, count: int) -> list[list[int]]:
     rows = [_rows(graph, [root]) for root in graph.roots]
     ends = list(accumulate((n + BETWEEN for n in rows), initial=0.0))
     for most in sorted({end - start - BETWEEN for start, end in combinations(ends, 2)}):
-        panels, used = [[]], -BETWEEN
+        settings, used = [[]], -BETWEEN
         for root, n in zip(graph.roots, rows, strict=True):
             used += BETWEEN + n
-            if used > most and panels[-1]:
-                panels.append([])
+            if used > most and settings[-1]:
+                settings.append([])
                 used = n
-            panels[-1].append(root)
-        if len(panels) <= count and max(rows) <= most:
-            return panels
+            settings[-1].append(root)
+        if len(settings) <= count and max(rows) <= most:
+            return settings
     return [list(graph.roots)]
 
 
-def _placed(graph, widths, panel, left: float, em: float, colours) -> dict[int, _Box]:
+def _placed(graph, widths, setting, left: float, em: float, colours) -> dict[int, _Box]:
     """Boxes of a panel: leaves one below the other, every other label half-way between its first and last child."""
-    starts = _columns(graph, widths, panel, em)
+    starts = _columns(graph, widths, setting, em)
     boxes: dict[int, _Box] = {}
     line = -0.5 - BETWEEN
-    for root in panel:
+    for root in setting:
         line += BETWEEN
         nodes = _below(graph, root)
         lines: dict[int, float] = {}

@@ -3,9 +3,9 @@
 model = victims.load("pictograms20-resnet")     # images (N, 3, 64, 64) in [0, 1] -> logits (N, 20)
 """
 
-from .enlisting import enlist
 from .loading import codebook, describe, load, names
 from .paper import build
+from .registering import register
 from .training import train
 
-__all__ = ["build", "codebook", "describe", "enlist", "load", "names", "train"]
+__all__ = ["build", "codebook", "describe", "register", "load", "names", "train"]

@@ -27,7 +27,7 @@ def describe(name: str, folder: Path | None = None) -> table.Victim:
         dataset, architecture = paper.EXPECTED[name]
         raise FileNotFoundError(
             f"victim {name!r}, torchvision's {architecture} on {dataset}, needs weights of yours: list them with "
-            f"companion.victims.enlist({name!r}, 'weights.pt')"
+            f"companion.victims.register({name!r}, 'weights.pt')"
         )
     if name not in catalogue.names():
         raise KeyError(catalogue.unknown(name, names()))

@@ -136,8 +136,8 @@ def codewords(name: str, count: int = 10, device: str | torch.device = "cpu") ->
     first = [int((ds.targets == k).nonzero()[0]) for k in range(count)]
     bits = predict(loading.load(name, device), datasets.stack(ds, first)[0]).tanh()
     figure, axes = plt.subplots(1, 2, figsize=(8, 2.6), layout="constrained", sharey=True, dpi=72)
-    panels = {"codeword": loading.codebook(name)[:count], "bits of one image": bits}
-    for axis, (title, values) in zip(axes, panels.items(), strict=True):
+    settings = {"codeword": loading.codebook(name)[:count], "bits of one image": bits}
+    for axis, (title, values) in zip(axes, settings.items(), strict=True):
         bar = axis is axes[1]
         sns.heatmap(values.numpy(), ax=axis, cmap="vlag", vmin=-1, vmax=1, cbar=bar, linewidths=0.3, xticklabels=4)
         axis.set(title=title, xlabel="bit", yticks=[k + 0.5 for k in range(count)])

@@ -79,7 +79,7 @@ ARCHITECTURES = {
     "vgg16-ecoc": Vgg16Ensemble,
 }
 
-# What the paper profile's notebooks ask for: data set and architecture by the victim's name; see `enlist`.
+# What the paper profile's notebooks ask for: data set and architecture by the victim's name; see `register`.
 EXPECTED = {
     "voc2012-inception-v3": ("voc2012", "inception-v3"),
     "voc2012-resnet-50": ("voc2012-224", "resnet-50"),

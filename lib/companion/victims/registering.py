@@ -19,7 +19,7 @@ BATCH = 64
 SUFFIXES = (".safetensors", ".pt", ".pth")
 
 
-def enlist(
+def register(
     name: str, weights: str | Path, dataset: str = "", architecture: str = "", device: str | torch.device = "cpu"
 ) -> table.Victim:
     """Copy weights to $DATA_ROOT/victims and list them there, with their quality on the data set's test images.

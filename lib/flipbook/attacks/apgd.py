@@ -5,7 +5,7 @@ from torch import Tensor
 from flipbook.attacks.engines.auto_pgd import auto_pgd, signs
 from flipbook.attacks.engines.entry import attack
 from flipbook.attacks.engines.losses import loss_named
-from flipbook.core.attack_result import Perturbed
+from flipbook.core.attack_result import AttackResult
 from flipbook.core.validation import check_inputs
 from flipbook.goals import Goal
 
@@ -20,9 +20,9 @@ def apgd(
     max_iterations: int = 100,
     step: float | None = None,
     momentum: float = 0.75,
-    shortenings: int = 1,
+    checkpoint_decrease: int = 1,
     loss: str = "cross-entropy",
-) -> Perturbed:
+) -> AttackResult:
     """Descend a loss of the goal's margins within ||δ||_∞ <= ε, halving the step where progress stalls.
 
     Parameters
@@ -41,7 +41,7 @@ def apgd(
         Size of the first step; 2 ε by default.
     momentum : float
         Weight in (0, 1] of a new step; what remains repeats the move before.
-    shortenings : int
+    checkpoint_decrease : int
         How often a check of the step sizes takes 0.03 N off the number of steps to the next check, which is at least
         0.06 N: 1 in the paper, 2 in GMLA's program.
     loss : {"cross-entropy", "hinge"}
@@ -49,7 +49,7 @@ def apgd(
 
     Returns
     -------
-    Perturbed
+    AttackResult
         The first success. `iterations` is the number of steps to the returned image. Passes: 1 forward and 1 backward
         a step, 1 forward to look at the clean images and 1 at the last iterate.
 
@@ -76,6 +76,11 @@ def apgd(
         total = value(margins)
         return total, [total]
 
-    schedule = {"max_iterations": max_iterations, "momentum": momentum, "shortenings": shortenings, "first_rise": True}
+    schedule = {
+        "max_iterations": max_iterations,
+        "momentum": momentum,
+        "checkpoint_decrease": checkpoint_decrease,
+        "first_rise": True,
+    }
     step = 2 * bound if step is None else step
     return auto_pgd(model, images, goal, losses, signs, bound=bound, step=step, part=whole, **schedule)

@@ -11,9 +11,9 @@ from torch.nn.functional import pad
 from flipbook.attacks.engines.candidates import cells_at_once, painted, tiles
 from flipbook.attacks.engines.entry import attack
 from flipbook.attacks.engines.pixel_budget import pixels_of
-from flipbook.core.attack_result import Perturbed
-from flipbook.core.best_so_far import PerImage, Record
-from flipbook.core.pass_counter import Counted
+from flipbook.core.attack_result import AttackResult
+from flipbook.core.best_so_far import BestSoFar, PerImage
+from flipbook.core.pass_counter import PassCounter
 from flipbook.core.per_image_random import keys, uniform
 from flipbook.core.validation import check_choice, check_counts, check_inputs, check_positive
 from flipbook.goals import Goal
@@ -40,7 +40,7 @@ def corner_search(
     increment: int = 5,
     seed: int = 0,
     chunk: int | None = None,
-) -> Perturbed:
+) -> AttackResult:
     """Rank all moves of one pixel by the goal's worst margin, then try random composites of ever more good moves.
 
     A composite of s moves draws each of them from the best n_max, rank r = 0, 1, ... with the probability
@@ -82,7 +82,7 @@ def corner_search(
 
     Returns
     -------
-    Perturbed
+    AttackResult
         Of the successes of the first level that has any, the first one drawn with the fewest changed entries (the
         attack minimises their number, not the L2 norm). `iterations` is the level: 1 for a single move. Passes: 1
         forward to look at the clean images; for each ε, 1 forward a move of one pixel (`moves`, or all: 2^channels · H
@@ -113,26 +113,26 @@ def corner_search(
         check_counts(moves=moves)
     images, pixels = images.detach(), pixels_of(k, images)
     key, most = keys(images, seed), int(pixels.max()) if len(pixels) else 0
-    net = Counted(model, images)
-    record = Record(net, images, goal)
+    net = PassCounter(model, images)
+    best = BestSoFar(net, images, goal)
     sizes = [min(1.0, epsilon * 2**i) for i in range(doublings + 1)] if variant == "l0+linf" else [kappa]
     for turn, size in enumerate(dict.fromkeys(sizes)):  # once each, also where ε has come to 1
-        rows = record.rows
+        rows = best.rows
         if not len(rows):
             break
         recolour, drawn = partial(_colours, variant=variant, size=size), partial(_drawn, seed=seed, number=moves)
-        place, colour, distance = _best_moves(net, images[rows], goal[rows], recolour, drawn, n_max, chunk)
+        place, colour, violations = _best_moves(net, images[rows], goal[rows], recolour, drawn, n_max, chunk)
         pairs = _Pairs(goal[rows], images[rows], key[rows], pixels[rows], place, colour)
         x = painted(pairs.x0, place[:, None, :1], colour[:, None, :1])
-        pairs = _take_in(record, pairs, torch.arange(len(rows), device=rows.device), x, distance, 1)
+        pairs = _take_in(best, pairs, torch.arange(len(rows), device=rows.device), x, violations, 1)
         for level in range(1 + increment, most + 1, increment):
             now = (pairs.pixels >= level).nonzero().flatten()
             if not len(now):
                 break
-            net.focus(record.rows[now])
-            x, distance = _best_composite(net, pairs[now], level, (turn << 32) + level, n_iter, chunk)
-            pairs = _take_in(record, pairs, now, x, distance, level)
-    return record.result()
+            net.focus(best.rows[now])
+            x, violations = _best_composite(net, pairs[now], level, (turn << 32) + level, n_iter, chunk)
+            pairs = _take_in(best, pairs, now, x, violations, level)
+    return best.result()
 
 
 @dataclass
@@ -147,19 +147,19 @@ class _Pairs(PerImage):
     colour: Tensor  # (n, n_max, channels) what it changes it to
 
 
-def _take_in(record: Record, pairs: _Pairs, now: Tensor, x: Tensor, distance: Tensor, level: int) -> _Pairs:
+def _take_in(best: BestSoFar, pairs: _Pairs, now: Tensor, x: Tensor, violations: Tensor, level: int) -> _Pairs:
     """Record an attempt of the pairs `now`, let those leave that succeeded, and return the others."""
     attempt, missed, norm = pairs.x0.clone(), torch.ones_like(pairs.pixels), torch.full_like(pairs.x0[:, 0, 0, 0], INF)
-    attempt[now], missed[now], norm[now] = x, distance, (x != pairs.x0[now]).flatten(1).sum(dim=1).to(x)
-    record.update(attempt, missed, norm, level, record.net.forwards[record.rows])
+    attempt[now], missed[now], norm[now] = x, violations, (x != pairs.x0[now]).flatten(1).sum(dim=1).to(x)
+    best.update(attempt, missed, norm, level, best.net.forwards[best.rows])
     # Asking who is done waits for the device, but saves a level of passes.
     going = (missed > 0).nonzero().flatten()
-    record.keep(going)
+    best.keep(going)
     return pairs[going]
 
 
 def _best_moves(
-    net: Counted,
+    net: PassCounter,
     images: Tensor,
     goal: Goal,
     recolour: Callable[[Tensor], Tensor],
@@ -174,10 +174,10 @@ def _best_moves(
     corners = colour.shape[2]
     tried = drawn(different, colour.shape[1] * corners)
     place, colour = tried // corners, colour.flatten(1, 2).take_along_dim(tried[:, :, None], dim=1)
-    scores, distance = _table(net, different, place, colour, which, goal, chunk)
+    scores, violations = _table(net, different, place, colour, which, goal, chunk)
     order = scores.argsort(dim=1, descending=True, stable=True)[:, :n_max]
-    best = distance.gather(1, order[:, :1]).squeeze(1)
-    return place[which[:, None], order], colour[which[:, None], order], best
+    fewest = violations.gather(1, order[:, :1]).squeeze(1)
+    return place[which[:, None], order], colour[which[:, None], order], fewest
 
 
 def _drawn(images: Tensor, moves: int, seed: int, number: int | None) -> Tensor:
@@ -188,7 +188,7 @@ def _drawn(images: Tensor, moves: int, seed: int, number: int | None) -> Tensor:
 
 
 def _table(
-    net: Counted, different: Tensor, place: Tensor, colour: Tensor, which: Tensor, goal: Goal, chunk: int
+    net: PassCounter, different: Tensor, place: Tensor, colour: Tensor, which: Tensor, goal: Goal, chunk: int
 ) -> tuple[Tensor, Tensor]:
     """Worst margin after each move, and how many requirements it misses, (n, moves) for each pair."""
     n, moves = len(which), place.shape[1]
@@ -196,7 +196,7 @@ def _table(
     own = different.flatten(2).transpose(1, 2).take_along_dim(place[:, :, None], dim=1)
     unchanged = (colour == own).all(dim=2)
     scores = different.new_empty(n, moves)
-    distance = torch.empty(n, moves, dtype=torch.int64, device=which.device)
+    violations = torch.empty(n, moves, dtype=torch.int64, device=which.device)
     for rows, columns in tiles(len(different), moves, chunk):
         x = painted(different[rows], place[rows, columns, None], colour[rows, columns, None])
         logits = net.uncounted(x).unflatten(0, place[rows, columns].shape)
@@ -207,9 +207,9 @@ def _table(
         worst = aim.margins(z).amin(dim=1).view(-1, m)
         idle = unchanged[image, columns] | worst.isnan()
         scores[pairs, columns] = torch.where(idle, -INF, worst)
-        distance[pairs, columns] = aim.distance(z).view(-1, m)
+        violations[pairs, columns] = aim.violations(z).view(-1, m)
     net.add_forwards(moves)
-    return scores, distance
+    return scores, violations
 
 
 def _colours(images: Tensor, variant: str, size: float) -> Tensor:
@@ -235,21 +235,21 @@ def _sigma_map(images: Tensor) -> Tensor:
 
 
 def _best_composite(
-    net: Counted, pairs: _Pairs, level: int, stream: int, n_iter: int, chunk: int
+    net: PassCounter, pairs: _Pairs, level: int, stream: int, n_iter: int, chunk: int
 ) -> tuple[Tensor, Tensor]:
     """Image and missed requirements of the best of n_iter composites: fewest missed, then fewest changed entries."""
-    entries, best = pairs.x0[0].numel(), pairs.place.shape[1]
+    entries, moves = pairs.x0[0].numel(), pairs.place.shape[1]
     cost = torch.empty(len(pairs.x0), n_iter, dtype=torch.int64, device=pairs.key.device)
     for rows, columns in tiles(*cost.shape, chunk):
         part, m = pairs[rows], columns.stop - columns.start
-        ranks = _ranks(uniform(part.key, m * level, stream, columns.start * level), best)
+        ranks = _ranks(uniform(part.key, m * level, stream, columns.start * level), moves)
         x = _composites(part, ranks.view(-1, m, level))
         aim = part.goal[torch.arange(len(part.key), device=x.device).repeat_interleave(m)]
         changed = (x.unflatten(0, (-1, m)) != part.x0[:, None]).flatten(2).sum(dim=2)
-        cost[rows, columns] = aim.distance(net.uncounted(x)).view(-1, m) * (entries + 1) + changed
+        cost[rows, columns] = aim.violations(net.uncounted(x)).view(-1, m) * (entries + 1) + changed
     net.add_forwards(n_iter)
     first = cost.argmin(dim=1)
-    ranks = _ranks(uniform(pairs.key, level, stream, first * level), best)
+    ranks = _ranks(uniform(pairs.key, level, stream, first * level), moves)
     return _composites(pairs, ranks[:, None]), cost.gather(1, first[:, None]).squeeze(1) // (entries + 1)
 
 

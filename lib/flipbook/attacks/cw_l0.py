@@ -10,9 +10,9 @@ from torch.nn.functional import hardshrink
 from flipbook.attacks.engines.entry import attack
 from flipbook.attacks.engines.losses import hinge
 from flipbook.attacks.engines.penalty_search import Adam, penalise
-from flipbook.core.attack_result import Perturbed
-from flipbook.core.best_so_far import PerImage, Record
-from flipbook.core.pass_counter import Counted
+from flipbook.core.attack_result import AttackResult
+from flipbook.core.best_so_far import BestSoFar, PerImage
+from flipbook.core.pass_counter import PassCounter
 from flipbook.core.validation import check_at_least, check_counts, check_inputs, check_positive
 from flipbook.goals import Goal
 
@@ -37,7 +37,7 @@ def cw_l0(
     shrink: float = 0.3,
     independent_channels: bool = False,
     stop_at: int | None = None,
-) -> Perturbed:
+) -> AttackResult:
     """Minimise ||δ||²₂ + c max(0, κ - min margin) over the pixels still allowed; a success gives some of them up.
 
     A round ends at its first success. Then the pixels that matter least, by |Σ δ| · Σ |gradient of the loss in w| (sums
@@ -72,7 +72,7 @@ def cw_l0(
 
     Returns
     -------
-    Perturbed
+    AttackResult
         The success with the fewest changed entries; without one the closest attempt, which may reach the goal by less
         than κ. `iterations` is the round it belongs to, from 1. Passes: 1 forward and 1 backward a step, and 1 forward
         to look at the clean images. `trace` has "l0", "l1", "l2" and "linf" (N, rounds) of the success that ended each
@@ -99,16 +99,16 @@ def cw_l0(
     check_at_least(0, score_limit=score_limit)
     if stop_at is not None:
         check_counts(stop_at=stop_at)
-    record = Record(Counted(model, images), images, goal)
+    best = BestSoFar(PassCounter(model, images), images, goal)
     history = _rounds(
-        record,
+        best,
         images,
         goal,
         _Limits(initial_const, largest_const, max_iterations, score_limit, shrink, independent_channels, stop_at),
         learning_rate,
         kappa,
     )
-    result = record.result()
+    result = best.result()
     result.trace = _joined(history, images)
     return result
 
@@ -159,10 +159,10 @@ class _State(PerImage):
 
 
 def _rounds(
-    record: Record, images: Tensor, goal: Goal, limits: _Limits, learning_rate: float, κ: float
+    best: BestSoFar, images: Tensor, goal: Goal, limits: _Limits, learning_rate: float, κ: float
 ) -> list[tuple[Tensor, Tensor, Tensor]]:
     """Attack all images, each at its own pace; return rows, rounds and norms of the successes, (k,), (k,), (k, 4)."""
-    goal, x0 = goal[record.rows], images[record.rows].detach()
+    goal, x0 = goal[best.rows], images[best.rows].detach()
     u0 = (0.5 + 0.999999 * (x0 - 0.5)).logit()
     state, adam, history, step = _State.start(u0, limits), Adam.start(u0), [], 0
     while len(state.u):
@@ -170,12 +170,12 @@ def _rounds(
         # Where no change is allowed u is u0, whose sigmoid is so close to x0 that the change is exactly 0.
         δ = hardshrink(σ - x0, SMALLEST)
         x = x0 + δ
-        logits, margins, _, gradient = penalise(record.net, x, goal, lambda m: hinge(m, κ), state.c)
-        distance = goal.distance(logits)
-        success = (hinge(margins, κ) < TOLERANCE) & (distance == 0)
+        logits, margins, _, gradient = penalise(best.net, x, goal, lambda m: hinge(m, κ), state.c)
+        violations = goal.violations(logits)
+        success = (hinge(margins, κ) < TOLERANCE) & (violations == 0)
         entries = δ.flatten(1).count_nonzero(dim=1)
         # Every image at work has made all the passes so far: the first look, two a step, and this forward.
-        record.update(x, distance, entries.to(x), state.rounds + 1, 2 * step + 2, ~success)
+        best.update(x, violations, entries.to(x), state.rounds + 1, 2 * step + 2, ~success)
 
         gradient.add_(δ, alpha=2).mul_(σ).mul_(1 - σ).mul_(state.allowed)  # in u
         spent = ~success & ((state.t + 1) % limits.max_iterations == 0)
@@ -188,14 +188,14 @@ def _rounds(
         adam.update(state.u, gradient, state.t, 2 * learning_rate, ADAM_ε / 2)
         state.t, step = state.t + 1, step + 1
         if len(events):
-            history.append((record.rows[events][won], ended.rounds[won], _norms(change, entries[events])[won]))
+            history.append((best.rows[events][won], ended.rounds[won], _norms(change, entries[events])[won]))
             ended.give_up(score, change, u0[events], limits)
             state[events] = ended
             done[events] |= won & (entries[events] <= (limits.stop_at or 0))
             done[events] |= ended.allowed.flatten(1).amax(dim=1) == 0
             stays = (~done).nonzero().flatten()
             if len(stays) < len(done):
-                record.keep(stays)
+                best.keep(stays)
                 goal, x0, u0, state, adam = (each[stays] for each in (goal, x0, u0, state, adam))
     return history
 

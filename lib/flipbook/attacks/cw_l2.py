@@ -4,8 +4,8 @@ from torch import Tensor
 
 from flipbook.attacks.engines.entry import attack
 from flipbook.attacks.engines.penalty_search import minimise_penalty
-from flipbook.core.attack_result import Perturbed
-from flipbook.core.pass_counter import Counted
+from flipbook.core.attack_result import AttackResult
+from flipbook.core.pass_counter import PassCounter
 from flipbook.core.validation import check_at_least, check_counts, check_inputs, check_positive
 from flipbook.goals import Goal
 
@@ -21,7 +21,7 @@ def cw_l2(
     max_iterations: int = 1000,
     learning_rate: float = 1e-2,
     kappa: float = 0.0,
-) -> Perturbed:
+) -> AttackResult:
     """Minimise ||δ||²₂ + λ max(-min_i margin_i, -κ) with Adam in tanh space, searching λ for each image.
 
     The margins are the goal's: the target logit's lead for classes (JMA, Eq. 4); through a codebook the lead of the
@@ -49,7 +49,7 @@ def cw_l2(
 
     Returns
     -------
-    Perturbed
+    AttackResult
         The successful iterate of smallest norm over all runs. `iterations` is its 1-based index in the run of its λ, as
         the papers count, so only `forwards` and `backwards` tell the cost: 1 each a step, over all runs.
 
@@ -71,7 +71,7 @@ def cw_l2(
         return (-margins.amin(dim=1)).clamp(min=-kappa)
 
     return minimise_penalty(
-        Counted(model, images),
+        PassCounter(model, images),
         images,
         goal,
         goal,

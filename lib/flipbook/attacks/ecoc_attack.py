@@ -4,8 +4,8 @@ from torch import Tensor
 
 from flipbook.attacks.engines.entry import attack
 from flipbook.attacks.engines.penalty_search import minimise_penalty
-from flipbook.core.attack_result import Perturbed
-from flipbook.core.pass_counter import Counted
+from flipbook.core.attack_result import AttackResult
+from flipbook.core.pass_counter import PassCounter
 from flipbook.core.validation import check_at_least, check_counts, check_inputs, check_positive
 from flipbook.goals import Goal
 
@@ -21,7 +21,7 @@ def ecoc_attack(
     max_iterations: int = 1000,
     learning_rate: float = 1e-2,
     eta: float = 0.0,
-) -> Perturbed:
+) -> AttackResult:
     """Minimise ||δ||²₂ - λ min(min_j c_tj z_j, η) with Adam in tanh space, searching λ for each image.
 
     Only the bit that is worst at the moment has a gradient; once every bit is beyond η only the distance is left.
@@ -48,7 +48,7 @@ def ecoc_attack(
 
     Returns
     -------
-    Perturbed
+    AttackResult
         The successful iterate of smallest norm over all runs. `iterations` is its 1-based index in the run of its λ.
         Passes: 1 forward and 1 backward a step, over all runs.
 
@@ -71,10 +71,10 @@ def ecoc_attack(
         return -margins.amin(dim=1).clamp(max=eta)
 
     return minimise_penalty(
-        Counted(model, images),
+        PassCounter(model, images),
         images,
         goal,
-        goal.bitwise(),
+        goal.per_label(),
         worst_bit,
         initial_weight=initial_weight,
         search_steps=search_steps,

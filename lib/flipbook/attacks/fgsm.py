@@ -6,7 +6,7 @@ from flipbook.attacks.engines.entry import attack
 from flipbook.attacks.engines.label_losses import objective_named
 from flipbook.attacks.engines.norm_balls import ball_radius, check_ball, steps_of
 from flipbook.attacks.engines.projected_descent import descend
-from flipbook.core.attack_result import Perturbed
+from flipbook.core.attack_result import AttackResult
 from flipbook.goals import Goal
 
 
@@ -21,7 +21,7 @@ def fgsm(
     step: float | None = None,
     direction: str = "steepest",
     loss: str = "goal",
-) -> Perturbed:
+) -> AttackResult:
     """Take one step down the loss L: δ = -ε sign ∇L in L∞, δ = -ε ∇L / ||∇L||₂ in L2, then clip to [0, 1].
 
     Parameters
@@ -49,7 +49,7 @@ def fgsm(
 
     Returns
     -------
-    Perturbed
+    AttackResult
         The image after the step, or the clean one where the step brings the goal no nearer. `iterations` is 1 where the
         step is kept. Passes: 1 forward to look at the clean image, 1 forward and 1 backward for the step, 1 forward to
         look at the result.

@@ -6,7 +6,7 @@ from torch import Tensor
 
 from flipbook.attacks.engines.entry import attack
 from flipbook.attacks.engines.generated import generated
-from flipbook.core.attack_result import Perturbed
+from flipbook.core.attack_result import AttackResult
 from flipbook.goals import Goal
 
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 @attack
-def gama(model, images: Tensor, goal: Goal, *, generator: "Trained") -> Perturbed:
+def gama(model, images: Tensor, goal: Goal, *, generator: "Trained") -> AttackResult:
     """Return the images that a generator of `flipbook.generative.train_gama` makes.
 
         generator = train_gama(model, training_images, labels, Training(epochs=4))
@@ -32,7 +32,7 @@ def gama(model, images: Tensor, goal: Goal, *, generator: "Trained") -> Perturbe
 
     Returns
     -------
-    Perturbed
+    AttackResult
         A failure too is the generator's image, not the clean one. `iterations` is 1. Passes: 1 forward to look at the
         clean images, where an image that has reached its goal stays, and 1 forward to look at the generator's.
 

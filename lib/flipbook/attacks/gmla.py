@@ -6,7 +6,7 @@ from torch import Tensor
 from flipbook.attacks.engines.auto_pgd import Direct, auto_pgd, signs
 from flipbook.attacks.engines.entry import attack
 from flipbook.attacks.engines.target_split import all_losses, parted_losses, target_losses
-from flipbook.core.attack_result import Perturbed
+from flipbook.core.attack_result import AttackResult
 from flipbook.core.batch import batch_view
 from flipbook.core.validation import check_choice, check_inputs
 from flipbook.goals import Goal
@@ -26,9 +26,9 @@ def gmla(
     max_iterations: int = 300,
     step: float = 0.012,
     momentum: float = 0.75,
-    shortenings: int = 2,
+    checkpoint_decrease: int = 2,
     trace: bool = False,
-) -> Perturbed:
+) -> AttackResult:
     """Change the targets T and preserve the rest; where both pull apart, drop what would hurt the rest.
 
     With u₁ and u₂ the unit vectors along which the cross-entropy of T and that of the rest fall, ρ = u₁ · u₂, the
@@ -62,7 +62,7 @@ def gmla(
         Size of the first step, in the largest pixel. Independent of ε.
     momentum : float
         Weight in (0, 1] of a new step; what remains repeats the move before.
-    shortenings : int
+    checkpoint_decrease : int
         How often a check of the step sizes takes 0.03 N off the number of steps to the next check: 2 in the authors'
         program (checks after 66, then 48, 30, 18, 18, ... steps at N = 300), 1 in Auto-PGD.
     trace : bool
@@ -71,7 +71,7 @@ def gmla(
 
     Returns
     -------
-    Perturbed
+    AttackResult
         The first success. `iterations` is the number of steps to the returned image. Passes: 1 forward and 2 backward
         (variants: 1) a step, 1 forward to look at the clean images and 1 at the last iterate.
 
@@ -96,7 +96,12 @@ def gmla(
     if trace and variant != "full":
         raise ValueError(f"trace is True, but variant {variant!r} has no cosine to keep: use it with 'full'")
     rules = {"full": (parted_losses, _rule(tau)), "alpha": (target_losses, signs), "beta": (all_losses, signs)}
-    schedule = {"max_iterations": max_iterations, "step": step, "momentum": momentum, "shortenings": shortenings}
+    schedule = {
+        "max_iterations": max_iterations,
+        "step": step,
+        "momentum": momentum,
+        "checkpoint_decrease": checkpoint_decrease,
+    }
     names = ("rho", "projected") if trace else ()
     return auto_pgd(model, images, goal, *rules[variant], bound=bound, **schedule, trace=names)
 

@@ -6,10 +6,10 @@ import torch
 from torch import Tensor
 
 from flipbook.attacks.engines.entry import attack
-from flipbook.core.attack_result import Perturbed
+from flipbook.core.attack_result import AttackResult
 from flipbook.core.batch import batch_view, l2_norm
 from flipbook.core.gradients import differentiable_twice, directional, row_gradients
-from flipbook.core.pass_counter import Counted
+from flipbook.core.pass_counter import PassCounter
 from flipbook.core.validation import check_at_least, check_counts, check_inputs, check_positive
 from flipbook.goals import Constraints, Goal, equally_many
 from flipbook.solvers.nonnegative_qp import gram, solve_nonnegative_qp
@@ -33,7 +33,7 @@ def jma(
     cap_step: bool = True,
     working_set: int | None = None,
     chunk: int | None = None,
-) -> Perturbed:
+) -> AttackResult:
     """Repeat the shortest image perturbation whose first-order effect on the logits reaches the goal.
 
     At the current image x, with Jacobian J and the goal's constraints A d + b >= 0 on the logits' change d,
@@ -73,7 +73,7 @@ def jma(
 
     Returns
     -------
-    Perturbed
+    AttackResult
         `iterations` counts as the paper does: linearisations before the last, plus search steps, so 6 is the least of
         a success (0 where nothing was to do). A failure counts its linearisations.
 
@@ -103,11 +103,11 @@ def jma(
     check_counts(**{name: n for name, n in (("working_set", working_set), ("chunk", chunk)) if n is not None})
     check_at_least(0, **({} if kappa is None else {"kappa": kappa}))
     if not len(images):
-        return Perturbed.of_nothing(images)
-    net = Counted(model, images)
+        return AttackResult.of_nothing(images)
+    net = PassCounter(model, images)
     with torch.no_grad():
         logits = net(images)
-    reached, fewest = goal.reached(logits), goal.distance(logits)
+    reached, fewest = goal.reached(logits), goal.violations(logits)
     first_success = torch.where(reached, 1, -1)
     iterations = torch.zeros_like(fewest)
     x, closest, δ = images.detach().clone(), images.detach().clone(), torch.zeros_like(images)
@@ -125,9 +125,9 @@ def jma(
             candidate = (x[rows] + δ[rows]).clamp(0, 1)
             with torch.no_grad():
                 logits = net.focus(rows)(candidate)
-            hit, distance = aims.reached(logits), aims.distance(logits)
-            closest[rows] = torch.where(batch_view(distance < fewest[rows], candidate), candidate, closest[rows])
-            fewest[rows] = torch.minimum(distance, fewest[rows])
+            hit, violations = aims.reached(logits), aims.violations(logits)
+            closest[rows] = torch.where(batch_view(violations < fewest[rows], candidate), candidate, closest[rows])
+            fewest[rows] = torch.minimum(violations, fewest[rows])
             reached[rows] = hit
             iterations[rows] = torch.where(hit, v - 1 + search_steps, v)
             first_success[rows] = torch.where(hit, net.total[rows], -1)
@@ -147,7 +147,7 @@ def jma(
     moved = (reached & (iterations > 0)).nonzero().flatten()
     if len(moved):
         closest[moved] = _shortest_fraction(net.focus(moved), x[moved], δ[moved], goal[moved], search_steps)
-    return Perturbed(closest, reached, iterations, net.forwards, net.backwards, first_success)
+    return AttackResult(closest, reached, iterations, net.forwards, net.backwards, first_success)
 
 
 def _margin(constraints: Constraints) -> Tensor:
@@ -166,7 +166,7 @@ class _Linearisation:
         Whether an image works with all its rows, because J δ was found to be wrong.
     """
 
-    def __init__(self, net: Counted, κ: Tensor, working_set: int | None):
+    def __init__(self, net: PassCounter, κ: Tensor, working_set: int | None):
         self.net, self.κ, self.working_set = net, κ, working_set
         self.through_decision = torch.zeros_like(κ, dtype=torch.bool)
         self.all_rows = torch.zeros_like(self.through_decision)
@@ -240,7 +240,7 @@ class _Linearisation:
         return δ, feasible
 
 
-def _change(net: Counted, logits: Tensor, x: Tensor, δ: Tensor) -> Tensor:
+def _change(net: PassCounter, logits: Tensor, x: Tensor, δ: Tensor) -> Tensor:
     """J δ (n, C), NaN where the model's backward pass refuses to be differentiated."""
     try:
         return directional(net, logits, x, δ)
@@ -256,7 +256,7 @@ def _agree(found: Tensor, known: Tensor) -> Tensor:
     return off <= AGREES * known.abs().amax(dim=1)
 
 
-def _shortest_fraction(net: Counted, x: Tensor, δ: Tensor, goal: Goal, steps: int) -> Tensor:
+def _shortest_fraction(net: PassCounter, x: Tensor, δ: Tensor, goal: Goal, steps: int) -> Tensor:
     """Bisect the segment from x to x + δ, whose end is known to reach the goal; return the last point that does."""
     low, high = torch.zeros(len(x)).to(x), torch.ones(len(x)).to(x)
     for _ in range(steps):
@@ -267,7 +267,7 @@ def _shortest_fraction(net: Counted, x: Tensor, δ: Tensor, goal: Goal, steps: i
     return (x + batch_view(high, δ) * δ).clamp(0, 1)
 
 
-def _with_graph(net: Counted, x: Tensor) -> tuple[Tensor, Tensor]:
+def _with_graph(net: PassCounter, x: Tensor) -> tuple[Tensor, Tensor]:
     with torch.enable_grad():
         x = x.detach().requires_grad_()
         return net(x), x

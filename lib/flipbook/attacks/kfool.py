@@ -4,10 +4,10 @@ import torch
 from torch import Tensor
 
 from flipbook.attacks.engines.entry import attack
-from flipbook.core.attack_result import Perturbed
+from flipbook.core.attack_result import AttackResult
 from flipbook.core.batch import batch_view, l2_norm
-from flipbook.core.best_so_far import Record
-from flipbook.core.pass_counter import Counted
+from flipbook.core.best_so_far import BestSoFar
+from flipbook.core.pass_counter import PassCounter
 from flipbook.core.validation import check_at_least, check_choice, check_counts, check_inputs
 from flipbook.goals import INF, Goal, TopKExcludes
 
@@ -24,7 +24,7 @@ def kfool(
     pushed: str = "current",
     max_iterations: int = 300,
     overshoot: float = 0.02,
-) -> Perturbed:
+) -> AttackResult:
     """Repeat x <- clip(x + (1 + overshoot) |a| W / |W|) until no true label is among the k with the largest logits.
 
     With m the true label of largest logit, p_1 .. p_k the k other labels of largest logit, true ones too, and
@@ -54,7 +54,7 @@ def kfool(
 
     Returns
     -------
-    Perturbed
+    AttackResult
         No ball bounds the perturbation. `iterations` is the number of steps made. Passes: 1 forward to look at the
         clean images, 1 forward and k backward a step, 1 forward to look at the last one. An image that leaves has made
         the backward passes of its last iterate too.
@@ -79,10 +79,10 @@ def kfool(
     check_choice("pushed", pushed, PUSHED)
     check_counts(max_iterations=max_iterations)
     check_at_least(0, overshoot=overshoot)
-    net = Counted(model, images)
-    record = Record(net, images, goal)
-    goal, x0 = goal[record.rows], images[record.rows].detach()
-    x, m = x0, None if not len(x0) else _top(goal, record.logits[record.rows])
+    net = PassCounter(model, images)
+    best = BestSoFar(net, images, goal)
+    goal, x0 = goal[best.rows], images[best.rows].detach()
+    x, m = x0, None if not len(x0) else _top(goal, best.logits[best.rows])
     for v in range(max_iterations + 1):
         if not len(x):
             break
@@ -91,7 +91,7 @@ def kfool(
             x = x.detach().requires_grad_(not last)
             logits = net(x)
         z = logits.detach()
-        record.update(x.detach(), goal.distance(z), l2_norm(x.detach() - x0), v, 2 + v * (1 + goal.k))
+        best.update(x.detach(), goal.violations(z), l2_norm(x.detach() - x0), v, 2 + v * (1 + goal.k))
         if last:
             break
         m = _top(goal, z) if pushed == "current" else m
@@ -100,9 +100,9 @@ def kfool(
         stays = (going & ~goal.ranking.reached(z)).nonzero().flatten()
         x = moved
         if len(stays) < len(x):
-            record.keep(stays)
+            best.keep(stays)
             goal, x0, x, m = (each[stays] for each in (goal, x0, x, m))
-    return record.result()
+    return best.result()
 
 
 def _top(goal: TopKExcludes, logits: Tensor) -> Tensor:

@@ -4,10 +4,10 @@ import torch
 from torch import Tensor
 
 from flipbook.attacks.engines.entry import attack
-from flipbook.core.attack_result import Perturbed
+from flipbook.core.attack_result import AttackResult
 from flipbook.core.batch import batch_view, l2_norm
-from flipbook.core.best_so_far import Record
-from flipbook.core.pass_counter import Counted
+from flipbook.core.best_so_far import BestSoFar
+from flipbook.core.pass_counter import PassCounter
 from flipbook.core.validation import check_counts, check_inputs, check_positive
 from flipbook.goals import Goal
 
@@ -21,7 +21,7 @@ def lots(
     target_logits: Tensor,
     max_iterations: int = 2000,
     step: float = 1 / 255,
-) -> Perturbed:
+) -> AttackResult:
     """Descend ½ ||τ - z(x)||² on grey levels until the goal is reached:  x <- clip(round(255 x)/255 - step · g/max|g|).
 
     Parameters
@@ -42,7 +42,7 @@ def lots(
 
     Returns
     -------
-    Perturbed
+    AttackResult
         The first success; distortion is not minimised. `iterations` is the number of steps to the returned image.
         Passes: 1 forward and 1 backward a step, 1 forward to look at the clean images and 1 at the last iterate.
 
@@ -59,10 +59,10 @@ def lots(
     check_inputs(model, images, goal)
     check_counts(max_iterations=max_iterations)
     check_positive(step=step)
-    net = Counted(model, images)
-    record = Record(net, images, goal)
-    _check_target(target_logits, record.logits)
-    goal, x0, τ = (each[record.rows] for each in (goal, images.detach(), target_logits.to(images)))
+    net = PassCounter(model, images)
+    best = BestSoFar(net, images, goal)
+    _check_target(target_logits, best.logits)
+    goal, x0, τ = (each[best.rows] for each in (goal, images.detach(), target_logits.to(images)))
     x = x0
     for v in range(max_iterations + 1):
         last = v == max_iterations
@@ -71,19 +71,19 @@ def lots(
         with torch.set_grad_enabled(not last):
             x = x.detach().requires_grad_(not last)
             logits = net(x)
-        distance = goal.distance(logits.detach())
-        record.update(x.detach(), distance, l2_norm(x.detach() - x0), v, 2 * v + 2)
+        violations = goal.violations(logits.detach())
+        best.update(x.detach(), violations, l2_norm(x.detach() - x0), v, 2 * v + 2)
         if last:
             break
         (g,) = torch.autograd.grad(logits, x, (logits - τ).detach())
         largest = g.flatten(1).abs().amax(dim=1).clamp(min=torch.finfo(g.dtype).tiny)
         x = ((x.detach() * 255).round() / 255 - g * batch_view(step / largest, g)).clamp(0, 1)
         # An image leaves at its first success. Asking for it waits for the device, but saves it the next two passes.
-        going = (distance > 0).nonzero().flatten()
+        going = (violations > 0).nonzero().flatten()
         if len(going) < len(x):
-            record.keep(going)
+            best.keep(going)
             goal, x0, τ, x = (each[going] for each in (goal, x0, τ, x))
-    return record.result()
+    return best.result()
 
 
 def _check_target(target_logits: Tensor, logits: Tensor) -> None:

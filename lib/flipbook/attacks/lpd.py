@@ -6,7 +6,7 @@ from torch import Tensor
 
 from flipbook.attacks.engines.entry import attack
 from flipbook.attacks.engines.generated import generated
-from flipbook.core.attack_result import Perturbed
+from flipbook.core.attack_result import AttackResult
 from flipbook.goals import Goal
 
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 @attack
-def lpd(model, images: Tensor, goal: Goal, *, generator: "Trained") -> Perturbed:
+def lpd(model, images: Tensor, goal: Goal, *, generator: "Trained") -> AttackResult:
     """Return the images that a generator of `flipbook.generative.train_lpd` makes.
 
     Parameters
@@ -25,7 +25,7 @@ def lpd(model, images: Tensor, goal: Goal, *, generator: "Trained") -> Perturbed
 
     Returns
     -------
-    Perturbed
+    AttackResult
         As for `gama`.
 
     Raises

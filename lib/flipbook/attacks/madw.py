@@ -8,7 +8,7 @@ from flipbook.attacks.engines.entry import attack
 from flipbook.attacks.engines.projected_descent import default_radius
 from flipbook.attacks.engines.self_paced import Pace, check_trace
 from flipbook.attacks.masw import constraint_factors
-from flipbook.core.attack_result import Perturbed
+from flipbook.core.attack_result import AttackResult
 from flipbook.core.validation import (
     check_at_least,
     check_choice,
@@ -41,10 +41,10 @@ def madw(
     margin: float = 0.3,
     radius: float | None = None,
     max_iterations: int = 300,
-    leave: bool = True,
+    stop_on_success: bool = True,
     chunk: int = 32,
     trace: tuple[str, ...] = (),
-) -> Perturbed:
+) -> AttackResult:
     """Repeat δ <- Π(δ - Jᵀ (J Jᵀ + λ_D W⁻¹)⁻¹ ζ), Π onto the ball of radius τ and then the box.
 
     ζ = margin - m > 0 are the goal's violated constraints, J their gradients, W = diag(λ w) with MASW's weights.
@@ -74,7 +74,7 @@ def madw(
         and 2 on the paper's [-1, 1]).
     max_iterations : int
         T.
-    leave : bool
+    stop_on_success : bool
         Whether an image leaves at its first success; else its smallest success counts.
     chunk : int
         Images worked on together; bounds the memory to `chunk` Jacobians. Results do not depend on it.
@@ -83,7 +83,7 @@ def madw(
 
     Returns
     -------
-    Perturbed
+    AttackResult
         `iterations` is the number of steps made. Passes: 1 forward to look at the clean images; a step of "lm" costs 2
         forward and 1 backward for each label that a violated constraint reads, one of "scalar" 1 and 4.
 
@@ -114,7 +114,7 @@ def madw(
         "λ": constraint_factors(images, goal, lam1, lam2),
         "radius": radius,
         "max_iterations": max_iterations,
-        "leave": leave,
+        "stop_on_success": stop_on_success,
         "trace": trace,
     }
     if mode == "scalar":

@@ -7,7 +7,7 @@ from companion.papers.masw.printed import Printed
 from flipbook.attacks.engines.entry import attack
 from flipbook.attacks.engines.projected_descent import Plain, default_radius, descend
 from flipbook.attacks.engines.self_paced import Pace, SelfPaced
-from flipbook.core.attack_result import Perturbed
+from flipbook.core.attack_result import AttackResult
 from flipbook.core.validation import check_at_least, check_choice, check_positive
 from flipbook.goals import Goal, TopKEquals, TopKExcludes, check_top_k
 
@@ -37,7 +37,7 @@ def masw(
     learning_rate: float = 0.0025,
     max_iterations: int = 300,
     trace: tuple[str, ...] = (),
-) -> Perturbed:
+) -> AttackResult:
     """Repeat δ <- Π(δ - lr ∇G), Π onto the ball of radius τ and then the box.
 
     G is the sum of the goal's margins m as weighted hinges,
@@ -85,7 +85,7 @@ def masw(
 
     Returns
     -------
-    Perturbed
+    AttackResult
         `iterations` is the number of steps made. Passes: 1 forward to look at the clean images, 1 forward and 1
         backward a step, 1 forward to look at the last one.
 
@@ -132,7 +132,7 @@ def masw(
         lambda _: Plain(learning_rate),
         radius=default_radius(goal, radius),
         max_iterations=max_iterations,
-        leave=_ranking_reached if stop == "topk" else stop == "constraints",
+        stop_on_success=_ranking_reached if stop == "topk" else stop == "constraints",
         trace=trace,
     )
 

@@ -9,7 +9,7 @@ from flipbook.attacks.engines.entry import attack
 from flipbook.attacks.engines.label_losses import objective_named
 from flipbook.attacks.engines.norm_balls import ball_radius, check_ball
 from flipbook.attacks.engines.projected_descent import descend
-from flipbook.core.attack_result import Perturbed
+from flipbook.core.attack_result import AttackResult
 from flipbook.core.batch import batch_view, l2_norm
 from flipbook.core.validation import check_at_least, check_counts
 from flipbook.goals import Goal
@@ -27,9 +27,9 @@ def mi_fgsm(
     max_iterations: int = 10,
     decay: float = 1.0,
     loss: str = "goal",
-    leave: bool = True,
+    stop_on_success: bool = True,
     trace: tuple[str, ...] = (),
-) -> Perturbed:
+) -> AttackResult:
     """Repeat m <- μ m + ∇L / ||∇L||₁, then δ <- Π(δ - α sign m) in L∞, δ <- Π(δ - α m / ||m||₂) in L2.
 
     Π is onto the ball and then the box.
@@ -50,14 +50,14 @@ def mi_fgsm(
         T.
     decay : float
         μ, at least 0; 1 keeps every gradient at its full weight.
-    leave : bool
+    stop_on_success : bool
         Whether an image leaves at its first success; else it goes on, and its smallest success counts.
     trace : tuple of str
         "loss" keeps L, "step" the L2 norm of the step before it is projected, (N, T + 1) each.
 
     Returns
     -------
-    Perturbed
+    AttackResult
         `iterations` is the number of steps made. Passes: 1 forward to look at the clean images, 1 forward and 1
         backward a step, 1 forward to look at the last one.
 
@@ -90,7 +90,7 @@ def mi_fgsm(
         radius=radius,
         norm=norm,
         max_iterations=max_iterations,
-        leave=leave,
+        stop_on_success=stop_on_success,
         trace=trace,
     )
 

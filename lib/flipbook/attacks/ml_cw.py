@@ -4,8 +4,8 @@ from torch import Tensor
 
 from flipbook.attacks.engines.entry import attack
 from flipbook.attacks.engines.penalty_search import minimise_penalty
-from flipbook.core.attack_result import Perturbed
-from flipbook.core.pass_counter import Counted
+from flipbook.core.attack_result import AttackResult
+from flipbook.core.pass_counter import PassCounter
 from flipbook.core.validation import check_at_least, check_counts, check_inputs, check_positive
 from flipbook.goals import Goal
 
@@ -21,8 +21,8 @@ def ml_cw(
     max_iterations: int = 1000,
     learning_rate: float = 1e-2,
     gamma: float = 0.0,
-    released: bool = False,
-) -> Perturbed:
+    released_code: bool = False,
+) -> AttackResult:
     """Minimise ||δ||²₂ + λ Σ_j max(0, γ - y_j z_j) with Adam in tanh space, searching λ for each image.
 
     Parameters
@@ -44,14 +44,14 @@ def ml_cw(
         Of Adam on w.
     gamma : float
         γ >= 0, logit beyond which a label is safe.
-    released : bool
+    released_code : bool
         Behave as the code behind JMA's tables: λ stays at 1 and an image leaves at its first success, so that its
         distortion is not minimised. `initial_weight` and `search_steps` have no effect then: further runs would repeat
         the first.
 
     Returns
     -------
-    Perturbed
+    AttackResult
         The successful iterate of smallest norm over all runs; of a failure the one with fewest labels wrong.
         `iterations` is its 1-based index in the run of its λ. Passes: 1 forward and 1 backward a step, over all runs;
         `first_success` is the cost without the rest of the search.
@@ -70,14 +70,14 @@ def ml_cw(
         return (gamma - margins).clamp(min=0).sum(dim=1)
 
     return minimise_penalty(
-        Counted(model, images),
+        PassCounter(model, images),
         images,
         goal,
-        goal.bitwise(),
+        goal.per_label(),
         hinges,
         initial_weight=initial_weight,
         search_steps=search_steps,
         max_iterations=max_iterations,
         learning_rate=learning_rate,
-        first_only=released,
+        stop_on_success=released_code,
     )

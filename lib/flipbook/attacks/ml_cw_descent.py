@@ -5,7 +5,7 @@ from torch import Tensor
 from flipbook.attacks.engines.entry import attack
 from flipbook.attacks.engines.projected_descent import Plain, default_radius, descend
 from flipbook.attacks.engines.self_paced import Pace, SelfPaced
-from flipbook.core.attack_result import Perturbed
+from flipbook.core.attack_result import AttackResult
 from flipbook.core.validation import check_positive
 from flipbook.goals import Goal
 
@@ -21,9 +21,9 @@ def ml_cw_descent(
     radius: float | None = None,
     learning_rate: float = 0.0025,
     max_iterations: int = 300,
-    leave: bool = True,
+    stop_on_success: bool = True,
     trace: tuple[str, ...] = (),
-) -> Perturbed:
+) -> AttackResult:
     """Repeat δ <- Π(δ - lr ∇ Σ_j max(0, -y_j z_j)), Π onto the ball of radius τ and then the box.
 
     Parameters
@@ -46,7 +46,7 @@ def ml_cw_descent(
         Of plain gradient descent, in [0, 1] units (0.01 on [-1, 1]: the gradient doubles and the step halves).
     max_iterations : int
         T.
-    leave : bool
+    stop_on_success : bool
         Whether an image leaves at its first success; else its smallest success counts.
     trace : tuple of str
         What to keep, (N, T + 1) each: "loss", "lagrangian", "threshold", "weight", "hinges" and "violated", see
@@ -54,7 +54,7 @@ def ml_cw_descent(
 
     Returns
     -------
-    Perturbed
+    AttackResult
         `iterations` is the number of steps made. Passes: 1 forward to look at the clean images, 1 forward and 1
         backward a step, 1 forward to look at the last one.
 
@@ -72,7 +72,7 @@ def ml_cw_descent(
     check_positive(learning_rate=learning_rate)
     pace = Pace(weights)
     if factors is not None:
-        signs = getattr(goal.bitwise(), "signs", None)
+        signs = getattr(goal.per_label(), "signs", None)
         if signs is None or factors.shape != signs.shape or not (factors >= 0).all():
             raise ValueError(
                 f"factors have shape {tuple(factors.shape)}: give (N, C) of 0 or above, for a goal on C labels"
@@ -90,11 +90,11 @@ def ml_cw_descent(
         lambda _: Plain(learning_rate),
         radius=default_radius(goal, radius),
         max_iterations=max_iterations,
-        leave=leave,
+        stop_on_success=stop_on_success,
         trace=trace,
     )
 
 
 def hinges(goal: Goal, logits: Tensor) -> Tensor:
     """max(0, -margin) of every label of the goal, (n, C)."""
-    return (-goal.bitwise().margins(logits)).clamp(min=0)
+    return (-goal.per_label().margins(logits)).clamp(min=0)

@@ -7,11 +7,11 @@ from torch import Tensor
 
 from flipbook.attacks.engines.entry import attack
 from flipbook.attacks.engines.projected_descent import into_ball
-from flipbook.core.attack_result import Perturbed
+from flipbook.core.attack_result import AttackResult
 from flipbook.core.batch import l2_norm
-from flipbook.core.best_so_far import Record
+from flipbook.core.best_so_far import BestSoFar
 from flipbook.core.gradients import row_gradients
-from flipbook.core.pass_counter import Counted
+from flipbook.core.pass_counter import PassCounter
 from flipbook.core.validation import check_at_least, check_choice, check_counts, check_inputs, check_radius
 from flipbook.goals import SCORES, Constraints, Goal, equally_many
 from flipbook.solvers.nonnegative_qp import gram
@@ -36,9 +36,9 @@ def ml_deepfool(
     max_iterations: int = 100,
     bound: float = math.inf,
     radius: float = math.inf,
-    leave: bool = False,
+    stop_on_success: bool = False,
     chunk: int = 32,
-) -> Perturbed:
+) -> AttackResult:
     """Repeat x <- clip(x + r) with the r of least norm that brings the linearised constraints to their margin.
 
     With the goal's constraints A d + b >= 0 on the logits' change d, the Jacobian J and D = A J,
@@ -58,7 +58,7 @@ def ml_deepfool(
     mode : {"all", "violated"}
         Bring every constrained label to its margin exactly, those beyond it too, or only labels short of it.
     rows : {"goal", "labels"}
-        Which constraints: the goal's own, or those of `goal.bitwise()`, a side of the threshold a label, while the goal
+        Which constraints: the goal's own, or those of `goal.per_label()`, a side of the threshold a label, while the goal
         still decides success. They differ for top-k goals and output codes.
     scores : {"logit", "probability"}
         What is linearised. Probabilities put a factor sigmoid'(z) on a label's gradient, so that the step for a
@@ -73,14 +73,14 @@ def ml_deepfool(
         Largest L2 norm of a perturbation, in [0, 1] units; iterates beyond do not count.
     radius : float
         τ, of an L2 ball that every iterate is brought back to before it is clipped.
-    leave : bool
+    stop_on_success : bool
         Whether an image leaves at its first success.
     chunk : int
         Images worked on together; bounds the memory to `chunk` times K images. Results do not depend on it.
 
     Returns
     -------
-    Perturbed
+    AttackResult
         The successful iterate of smallest norm. `iterations` is the number of steps to it. Passes a step: 1 backward
         for each label it serves (K, or those short of the margin) and 2 forward (the linearisation and the look at the
         step); and 1 forward at the start.
@@ -100,7 +100,7 @@ def ml_deepfool(
 
     MASW (Su, Wu, Zhu; section V-A) runs it against a ranking with `rows="labels"`: Y is to be off, Y_t on, all exactly
     on the threshold, `mode="all"` and `margin=0`, so that labels of Y which are off already are drawn back to it. Its
-    other settings are `radius` 5 untargeted and 1 targeted (10 and 2 on [-1, 1]), `max_iterations=300`, `leave=True`
+    other settings are `radius` 5 untargeted and 1 targeted (10 and 2 on [-1, 1]), `max_iterations=300`, `stop_on_success=True`
     and `scores="probability"`. Logits have the same zeros, and to linearise them instead is ours.
     """
     check_inputs(model, images, goal)
@@ -109,41 +109,41 @@ def ml_deepfool(
     check_counts(max_iterations=max_iterations, chunk=chunk)
     check_radius(bound=bound, radius=radius)
     check_at_least(0, margin=margin, damping=damping)
-    net = Counted(model, images)
-    record = Record(net, images, goal)
-    aims = goal if rows == "goal" else goal.bitwise()
-    x0, goal, aims, x, z = (each[record.rows] for each in (images.detach(), goal, aims, images.detach(), record.logits))
+    net = PassCounter(model, images)
+    best = BestSoFar(net, images, goal)
+    aims = goal if rows == "goal" else goal.per_label()
+    x0, goal, aims, x, z = (each[best.rows] for each in (images.detach(), goal, aims, images.detach(), best.logits))
     for v in range(1, max_iterations + 1):
         if not len(x):
             break
         A, t, wanted = _shortfall(aims, z, margin, mode, scores)
         open_ = ((t.abs() > max(CLOSE * margin, TIE)) & wanted).any(dim=1).nonzero().flatten()
         if len(open_) < len(x):
-            record.keep(open_)
+            best.keep(open_)
             x0, goal, aims, x, A, t, wanted = (each[open_] for each in (x0, goal, aims, x, A, t, wanted))
         if not len(x):
             break
-        r = _least_steps(net, record.rows, x, A, t, wanted, damping, chunk)
+        r = _least_steps(net, best.rows, x, A, t, wanted, damping, chunk)
         candidate = (x + r if radius == math.inf else x0 + into_ball(x + r - x0, radius)).clamp(0, 1)
         with torch.no_grad():
-            z = net.focus(record.rows)(candidate)
-        norm, distance = l2_norm(candidate - x0), _clear_distance(goal, z)
-        record.update(candidate, distance, norm, v, net.total[record.rows], counts=norm <= bound)
+            z = net.focus(best.rows)(candidate)
+        norm, violations = l2_norm(candidate - x0), _clear_violations(goal, z)
+        best.update(candidate, violations, norm, v, net.total[best.rows], counts=norm <= bound)
         stays = (candidate != x).flatten(1).any(dim=1) & norm.isfinite()
-        if leave:
-            stays &= (distance > 0) | (norm > bound)
+        if stop_on_success:
+            stays &= (violations > 0) | (norm > bound)
         stays = stays.nonzero().flatten()
         if len(stays) < len(x):
-            record.keep(stays)
+            best.keep(stays)
         x0, goal, aims, x, z = (each[stays] for each in (x0, goal, aims, candidate, z))
-    return record.result()
+    return best.result()
 
 
-def _clear_distance(goal: Goal, logits: Tensor) -> Tensor:
+def _clear_violations(goal: Goal, logits: Tensor) -> Tensor:
     """The goal's distance, but a tie is no success: on which side of a boundary rounding leaves it, is chance."""
-    distance = goal.distance(logits)
+    violations = goal.violations(logits)
     tied = (goal.margins(logits).abs() < TIE).any(dim=1)
-    return torch.where(tied, distance.clamp(min=1), distance)
+    return torch.where(tied, violations.clamp(min=1), violations)
 
 
 def _shortfall(goal: Goal, logits: Tensor, margin: float, mode: str, scores: str) -> tuple[Constraints, Tensor, Tensor]:
@@ -159,7 +159,7 @@ def _shortfall(goal: Goal, logits: Tensor, margin: float, mode: str, scores: str
 
 
 def _least_steps(
-    net: Counted, rows: Tensor, x: Tensor, A: Constraints, t: Tensor, wanted: Tensor, damping: float, chunk: int
+    net: PassCounter, rows: Tensor, x: Tensor, A: Constraints, t: Tensor, wanted: Tensor, damping: float, chunk: int
 ) -> Tensor:
     """The step r of every image, like x; 0 where none of its rows is wanted."""
     r = torch.zeros_like(x)

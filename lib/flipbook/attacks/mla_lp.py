@@ -8,11 +8,11 @@ from torch import Tensor
 from torch.nn.functional import softplus
 
 from flipbook.attacks.engines.entry import attack
-from flipbook.core.attack_result import Perturbed
+from flipbook.core.attack_result import AttackResult
 from flipbook.core.batch import batch_view, l2_norm
-from flipbook.core.best_so_far import Record
+from flipbook.core.best_so_far import BestSoFar
 from flipbook.core.gradients import row_gradients
-from flipbook.core.pass_counter import Counted
+from flipbook.core.pass_counter import PassCounter
 from flipbook.core.validation import check_choice, check_counts, check_inputs, check_positive
 from flipbook.goals import INF, Constraints, Goal, HideLabels, LabelVector, equally_many
 from flipbook.solvers.minimax_lp import solve_minimax_lp
@@ -35,7 +35,7 @@ def mla_lp(
     lowering: float = 0.05,
     lowest_threshold: float = 0.1,
     chunk: int = 32,
-) -> Perturbed:
+) -> AttackResult:
     """Step by the r of smallest maximum that brings every label's linearised cross-entropy under its threshold.
 
     With p_j the probability of the wanted side of label j and L_j = -log p_j, an iteration solves
@@ -75,7 +75,7 @@ def mla_lp(
 
     Returns
     -------
-    Perturbed
+    AttackResult
         `iterations` is the number of programmes solved up to the returned image. Passes an iteration: n backward, n the
         labels that the goal constrains, and 2 forward (the linearisation and the look at the step); 1 forward at the
         start.
@@ -102,7 +102,7 @@ def mla_lp(
         raise ValueError(f"lowest_threshold is {lowest_threshold}: it must lie in (0, 0.5]")
     rule = _Lowering(lower, lowering, lowest_threshold)
     parts = [slice(i, i + chunk) for i in range(0, max(len(images), 1), chunk)]
-    return Perturbed.join([_attack(model, images[i].detach(), goal[i], rest, rule, max_iterations) for i in parts])
+    return AttackResult.join([_attack(model, images[i].detach(), goal[i], rest, rule, max_iterations) for i in parts])
 
 
 @dataclass(frozen=True)
@@ -125,40 +125,40 @@ class _Lowering:
         return torch.where(unsure[:, None], lowered, c)
 
 
-def _attack(model, images: Tensor, goal: Goal, rest: str, rule: _Lowering, max_iterations: int) -> Perturbed:
-    net = Counted(model, images)
-    record = Record(net, images, goal)
-    if not len(record.rows):
-        return record.result()
-    aim = goal.bitwise()
+def _attack(model, images: Tensor, goal: Goal, rest: str, rule: _Lowering, max_iterations: int) -> AttackResult:
+    net = PassCounter(model, images)
+    best = BestSoFar(net, images, goal)
+    if not len(best.rows):
+        return best.result()
+    aim = goal.per_label()
     if rest == "kept" and isinstance(aim, HideLabels):
-        aim = _with_the_rest(aim, record.logits > 0)
+        aim = _with_the_rest(aim, best.logits > 0)
     sharpness = 1.0 if getattr(goal, "codebook", None) is None else 2.0  # (1 + tanh z) / 2 = sigmoid(2 z)
-    start = aim.margins(record.logits)
-    attacked, fewest, c = start <= 0, aim.distance(record.logits), torch.full_like(start, 0.5)
-    c_at_start, x, exist = c.clone(), images.clone(), aim.constraints(record.logits).exist
+    start = aim.margins(best.logits)
+    attacked, fewest, c = start <= 0, aim.violations(best.logits), torch.full_like(start, 0.5)
+    c_at_start, x, exist = c.clone(), images.clone(), aim.constraints(best.logits).exist
 
     for v in range(1, max_iterations + 1):
-        rows = record.rows
+        rows = best.rows
         r, s, logits = _steps(net, rows, x[rows], aim[rows], c[rows], exist[rows], sharpness)
         candidate = (x[rows] + r).clamp(0, 1)
         with torch.no_grad():
             new_logits = net.focus(rows)(candidate)
-        distance, wrong = goal[rows].distance(new_logits), aim[rows].distance(new_logits)
-        record.update(candidate, distance, l2_norm(candidate - images[rows]), v, net.total[rows])
+        violations, wrong = goal[rows].violations(new_logits), aim[rows].violations(new_logits)
+        best.update(candidate, violations, l2_norm(candidate - images[rows]), v, net.total[rows])
 
         back = wrong > fewest[rows]
         fewest[rows] = torch.minimum(wrong, fewest[rows])
         x[rows] = torch.where(batch_view(back, x), images[rows], candidate)
-        lowered = rule(c[rows], aim[rows], attacked[rows], new_logits, record.logits[rows])
+        lowered = rule(c[rows], aim[rows], attacked[rows], new_logits, best.logits[rows])
         standstill = (new_logits == logits).all(dim=1) & (lowered == c[rows]).all(dim=1)
         c[rows] = lowered
         repeats = back & (lowered == c_at_start[rows]).all(dim=1)
         c_at_start[rows] = torch.where(back[:, None], lowered, c_at_start[rows])
-        record.keep((distance > 0) & s.isfinite() & ~standstill & ~repeats)
-        if not len(record.rows):
+        best.keep((violations > 0) & s.isfinite() & ~standstill & ~repeats)
+        if not len(best.rows):
             break
-    return record.result()
+    return best.result()
 
 
 def _with_the_rest(aim: HideLabels, on: Tensor) -> HideLabels:
@@ -174,7 +174,7 @@ def _presence(aim: Goal, logits: Tensor, wants_on: Tensor) -> Tensor:
 
 
 def _steps(
-    net: Counted, rows: Tensor, x: Tensor, aim: Goal, c: Tensor, exist: Tensor, sharpness: float
+    net: PassCounter, rows: Tensor, x: Tensor, aim: Goal, c: Tensor, exist: Tensor, sharpness: float
 ) -> tuple[Tensor, Tensor, Tensor]:
     """The step of every image, like x, its largest entry s (n,), inf where there is none, and the logits at x."""
     r, s = torch.zeros_like(x), torch.zeros(len(x), dtype=torch.float64, device=x.device)
@@ -192,7 +192,7 @@ def _steps(
 
 
 def _programme(
-    net: Counted, logits: Tensor, x: Tensor, aim: Goal, c: Tensor, existing: Tensor, sharpness: float
+    net: PassCounter, logits: Tensor, x: Tensor, aim: Goal, c: Tensor, existing: Tensor, sharpness: float
 ) -> tuple[Tensor, Tensor]:
     """Gradients of the losses (n, k, pixels) and the room under their thresholds (n, k), for the existing rows."""
     A = aim.constraints(logits.detach()).pick(existing)

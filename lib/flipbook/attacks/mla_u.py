@@ -5,7 +5,7 @@ from torch import Tensor
 from flipbook.attacks.engines.auto_pgd import auto_pgd, signs
 from flipbook.attacks.engines.entry import attack
 from flipbook.attacks.engines.target_split import target_losses
-from flipbook.core.attack_result import Perturbed
+from flipbook.core.attack_result import AttackResult
 from flipbook.core.validation import check_inputs
 from flipbook.goals import Goal
 
@@ -20,8 +20,8 @@ def mla_u(
     max_iterations: int = 300,
     step: float = 0.012,
     momentum: float = 0.75,
-    shortenings: int = 2,
-) -> Perturbed:
+    checkpoint_decrease: int = 2,
+) -> AttackResult:
     """Step along the sign of the gradient of the targets' cross-entropy, with Auto-PGD's control of the step size.
 
     Parameters
@@ -34,12 +34,12 @@ def mla_u(
         Which labels to attack and when an image is done; see `gmla`.
     bound : float
         ε, the largest change of a pixel in [0, 1] units: 0.01 for VOC and NUS-WIDE, 0.05 for Open Images.
-    max_iterations, step, momentum, shortenings
+    max_iterations, step, momentum, checkpoint_decrease
         See `gmla`.
 
     Returns
     -------
-    Perturbed
+    AttackResult
         The first success. `iterations` is the number of steps to the returned image. Passes: 1 forward and 1 backward
         a step, 1 forward to look at the clean images and 1 at the last iterate.
 
@@ -54,5 +54,10 @@ def mla_u(
     by which step sizes are judged counts them all, as in the program.
     """
     check_inputs(model, images, goal)
-    schedule = {"max_iterations": max_iterations, "step": step, "momentum": momentum, "shortenings": shortenings}
+    schedule = {
+        "max_iterations": max_iterations,
+        "step": step,
+        "momentum": momentum,
+        "checkpoint_decrease": checkpoint_decrease,
+    }
     return auto_pgd(model, images, goal, target_losses, signs, bound=bound, **schedule)

@@ -6,9 +6,9 @@ from torch import Tensor
 from flipbook.attacks.engines.candidates import cells_at_once, painted, tiles
 from flipbook.attacks.engines.entry import attack
 from flipbook.attacks.engines.losses import cross_entropy
-from flipbook.core.attack_result import Perturbed
-from flipbook.core.best_so_far import Record
-from flipbook.core.pass_counter import Counted
+from flipbook.core.attack_result import AttackResult
+from flipbook.core.best_so_far import BestSoFar
+from flipbook.core.pass_counter import PassCounter
 from flipbook.core.per_image_random import keys, normal, uniform
 from flipbook.core.validation import check_counts, check_inputs, check_positive
 from flipbook.goals import Goal
@@ -27,7 +27,7 @@ def one_pixel(
     factor: float = 0.5,
     seed: int = 0,
     chunk: int | None = None,
-) -> Perturbed:
+) -> AttackResult:
     """Maximise the goal's probability over pixels (row, column, colour) by DE/rand/1:  v = a + F (b - c).
 
     A child replaces its parent where it is fitter. An image is done with the first generation that holds a success.
@@ -56,7 +56,7 @@ def one_pixel(
 
     Returns
     -------
-    Perturbed
+    AttackResult
         Of the successes of the generation that holds the first one, the one of smallest L2 norm. `iterations` is the
         generation's number; the first population is number 0. Passes: 1 forward to look at the clean images, and
         `population` forwards for the first population and for each generation.
@@ -79,9 +79,9 @@ def one_pixel(
     chunk = cells_at_once(chunk, images)
     if not population >= 4:
         raise ValueError(f"population is {population}: DE/rand/1 takes 4 different candidates, so use 4 or more")
-    net = Counted(model, images)
-    record = Record(net, images, goal)
-    goal, x0 = goal[record.rows], images[record.rows].detach()
+    net = PassCounter(model, images)
+    best = BestSoFar(net, images, goal)
+    goal, x0 = goal[best.rows], images[best.rows].detach()
     key = keys(x0, seed)
     parent = child = _first(key, x0, population, pixels)
     fitness = x0.new_full((len(x0), population), torch.finfo(x0.dtype).min)
@@ -90,19 +90,19 @@ def one_pixel(
             break
         if generation:
             child = _mutants(parent, key, generation, factor, x0)
-        better, distance, norm = _evaluate(net, x0, goal, child, chunk)
+        better, violations, norm = _evaluate(net, x0, goal, child, chunk)
         parent, fitness = _fitter(parent, fitness, child, better)
 
-        nearest = torch.where(distance == distance.amin(dim=1, keepdim=True), norm, torch.inf).argmin(dim=1)
+        nearest = torch.where(violations == violations.amin(dim=1, keepdim=True), norm, torch.inf).argmin(dim=1)
         x = _draw(x0, child.take_along_dim(nearest.view(-1, 1, 1, 1), dim=1))
-        distance, norm = (each.take_along_dim(nearest[:, None], dim=1).squeeze(1) for each in (distance, norm))
-        record.update(x, distance, norm, generation, 1 + population * (generation + 1))
+        violations, norm = (each.take_along_dim(nearest[:, None], dim=1).squeeze(1) for each in (violations, norm))
+        best.update(x, violations, norm, generation, 1 + population * (generation + 1))
         # Asking who is done waits for the device, but saves a generation of passes.
-        going = (distance > 0).nonzero().flatten()
+        going = (violations > 0).nonzero().flatten()
         if len(going) < len(x0):
-            record.keep(going)
+            best.keep(going)
             goal, x0, key, parent, fitness = (each[going] for each in (goal, x0, key, parent, fitness))
-    return record.result()
+    return best.result()
 
 
 def _first(key: Tensor, images: Tensor, population: int, pixels: int) -> Tensor:
@@ -144,12 +144,12 @@ def _draw(images: Tensor, candidates: Tensor) -> Tensor:
 
 
 def _evaluate(
-    net: Counted, images: Tensor, goal: Goal, candidates: Tensor, chunk: int
+    net: PassCounter, images: Tensor, goal: Goal, candidates: Tensor, chunk: int
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Fitness (a logarithm of it), missed requirements and L2 norm of the change, each (n, m)."""
     n, m = candidates.shape[:2]
     fitness, norm = images.new_empty(2, n, m)
-    distance = torch.empty(n, m, dtype=torch.int64, device=images.device)
+    violations = torch.empty(n, m, dtype=torch.int64, device=images.device)
     for rows, columns in tiles(n, m, chunk):
         here = candidates[rows, columns]
         x = _draw(images[rows], here)
@@ -158,11 +158,11 @@ def _evaluate(
         # cross_entropy's sum may overflow to infinity and a broken model may give NaN: neither is fit
         worth = (-cross_entropy(aim.margins(logits))).nan_to_num(nan=torch.finfo(x.dtype).min)
         fitness[rows, columns] = worth.view(here.shape[:2])
-        distance[rows, columns] = aim.distance(logits).view(here.shape[:2])
+        violations[rows, columns] = aim.violations(logits).view(here.shape[:2])
         change = x.reshape(*here.shape[:2], -1) - images[rows].flatten(1)[:, None]
         norm[rows, columns] = change.norm(dim=2)
     net.add_forwards(m)
-    return fitness, distance, norm
+    return fitness, violations, norm
 
 
 def _fitter(parent: Tensor, fitness: Tensor, child: Tensor, better: Tensor) -> tuple[Tensor, Tensor]:

@@ -6,7 +6,7 @@ from flipbook.attacks.engines.entry import attack
 from flipbook.attacks.engines.label_losses import objective_named
 from flipbook.attacks.engines.norm_balls import ball_radius, check_ball, steps_of, uniform_start
 from flipbook.attacks.engines.projected_descent import descend
-from flipbook.core.attack_result import Perturbed
+from flipbook.core.attack_result import AttackResult
 from flipbook.core.validation import check_counts
 from flipbook.goals import Goal
 
@@ -25,9 +25,9 @@ def pgd(
     seed: int = 0,
     direction: str = "steepest",
     loss: str = "goal",
-    leave: bool = True,
+    stop_on_success: bool = True,
     trace: tuple[str, ...] = (),
-) -> Perturbed:
+) -> AttackResult:
     """Repeat δ <- Π(δ - α sign ∇L) in L∞, δ <- Π(δ - α ∇L / ||∇L||₂) in L2, Π onto the ball and then the box.
 
     Parameters
@@ -50,14 +50,14 @@ def pgd(
         content and the seed, so that neighbours do not matter.
     seed : int
         Of the random start.
-    leave : bool
+    stop_on_success : bool
         Whether an image leaves at its first success; else it goes on, and its smallest success counts.
     trace : tuple of str
         "loss" keeps L, "step" the L2 norm of the step before it is projected, (N, T + 1) each.
 
     Returns
     -------
-    Perturbed
+    AttackResult
         `iterations` is the number of steps made. Passes: 1 forward to look at the clean images, 1 forward and 1
         backward a step, 1 forward to look at the last one.
 
@@ -94,6 +94,6 @@ def pgd(
         norm=norm,
         max_iterations=max_iterations,
         start=(lambda x: uniform_start(x, norm, radius, seed)) if random_start else None,
-        leave=leave,
+        stop_on_success=stop_on_success,
         trace=trace,
     )

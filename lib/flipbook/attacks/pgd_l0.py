@@ -11,10 +11,10 @@ from flipbook.attacks.engines.entry import attack
 from flipbook.attacks.engines.losses import loss_named
 from flipbook.attacks.engines.penalty_search import penalise
 from flipbook.attacks.engines.pixel_budget import pixels_of
-from flipbook.core.attack_result import Perturbed
+from flipbook.core.attack_result import AttackResult
 from flipbook.core.batch import batch_view, l2_norm
-from flipbook.core.best_so_far import PerImage, Record
-from flipbook.core.pass_counter import Counted
+from flipbook.core.best_so_far import BestSoFar, PerImage
+from flipbook.core.pass_counter import PassCounter
 from flipbook.core.per_image_random import keys, uniform
 from flipbook.core.validation import check_counts, check_inputs, check_positive
 from flipbook.goals import Goal
@@ -36,7 +36,7 @@ def pgd_l0(
     step: float = 120000 / 255 / 3072,
     loss: str = "cross-entropy",
     seed: int = 0,
-) -> Perturbed:
+) -> AttackResult:
     """Descend a loss of the goal's margins:  x <- P(x - step · N g/||g||₁), P onto k entries within ±ε and [0, 1].
 
     ε is doubled, up to 1, until a run succeeds, then bisected.
@@ -71,7 +71,7 @@ def pgd_l0(
 
     Returns
     -------
-    Perturbed
+    AttackResult
         Of the successes, one at most for each ε, the one of smallest L2 norm. `iterations` is its 1-based index in its
         run. Passes: 1 forward to look at the clean images, 1 forward and 1 backward an iterate, over all runs.
 
@@ -94,32 +94,32 @@ def pgd_l0(
     check_counts(0, bisections=bisections)
     check_positive(epsilon=epsilon, step=step)
     loss, pixels = loss_named(loss), pixels_of(k, images)
-    net = Counted(model, images)
-    record = Record(net, images, goal)
-    goal, x0, pixels = (each[record.rows] for each in (goal, images.detach(), pixels))
+    net = PassCounter(model, images)
+    best = BestSoFar(net, images, goal)
+    goal, x0, pixels = (each[best.rows] for each in (goal, images.detach(), pixels))
     search, key = _Search.begin(x0, epsilon), keys(x0, seed)
     x = _random_start(x0, pixels, search, key)
     for v in count():
         if not len(goal):
             break
         logits, _, _, gradient = penalise(net, x, goal, loss)
-        distance = goal.distance(logits)
+        violations = goal.violations(logits)
         # Every image at work has made all the passes so far: the first look, two a step, and this forward.
-        record.update(x, distance, l2_norm(x - x0), search.t + 1, 2 * v + 2)
+        best.update(x, violations, l2_norm(x - x0), search.t + 1, 2 * v + 2)
 
         total = gradient.abs().flatten(1).sum(dim=1).clamp(min=torch.finfo(x.dtype).tiny)
         x = x - gradient * batch_view(step * x0[0].numel() / total, gradient)
         x = nearest_sparse(x, x0, pixels, *search.box(x0))
         # Asking which runs ended waits for the device, but saves the passes of images that are done.
-        ended = search.advance(distance == 0, max_iterations, restarts, bisections).nonzero().flatten()
+        ended = search.advance(violations == 0, max_iterations, restarts, bisections).nonzero().flatten()
         if len(ended):
             parts = (each[ended] for each in (x0, pixels, search, key))
             x[ended] = _random_start(*parts)
             stays = ((search.tried < search_steps) & ~search.exhausted).nonzero().flatten()
             if len(stays) < len(goal):
-                record.keep(stays)
+                best.keep(stays)
                 goal, x0, pixels, search, key, x = (each[stays] for each in (goal, x0, pixels, search, key, x))
-    return record.result()
+    return best.result()
 
 
 def _random_start(x0: Tensor, pixels: Tensor, search: "_Search", key: Tensor) -> Tensor:

@@ -5,7 +5,7 @@ from torch import Tensor
 from flipbook.attacks.engines.entry import attack
 from flipbook.attacks.engines.losses import hinge
 from flipbook.attacks.engines.projected_descent import Loss, Plain, default_radius, descend
-from flipbook.core.attack_result import Perturbed
+from flipbook.core.attack_result import AttackResult
 from flipbook.core.validation import check_positive
 from flipbook.goals import Goal
 
@@ -19,9 +19,9 @@ def rank_i(
     radius: float | None = None,
     learning_rate: float = 0.0025,
     max_iterations: int = 300,
-    leave: bool = True,
+    stop_on_success: bool = True,
     trace: tuple[str, ...] = (),
-) -> Perturbed:
+) -> AttackResult:
     """Repeat δ <- Π(δ - lr ∇L), Π onto the ball of radius τ and then the box.
 
     The loss of a targeted top-k goal is
@@ -46,14 +46,14 @@ def rank_i(
         halves).
     max_iterations : int
         T.
-    leave : bool
+    stop_on_success : bool
         Whether an image leaves at its first success; else it goes on, and its smallest success counts.
     trace : tuple of str
         "loss" keeps L, "step" the L2 norm of the step before it is projected, (N, T + 1) each.
 
     Returns
     -------
-    Perturbed
+    AttackResult
         `iterations` is the number of steps made. Passes: 1 forward to look at the clean images, 1 forward and 1
         backward a step, 1 forward to look at the last one.
 
@@ -65,7 +65,7 @@ def rank_i(
     Notes
     -----
     In MASW's comparison the first success ends a run; in TkML's all T steps are made and the smallest success counts
-    (`leave=False`; with a loss of 0 an image stands still). The original weighs the hinge on probabilities against
+    (`stop_on_success=False`; with a loss of 0 an image stands still). The original weighs the hinge on probabilities against
     ||δ||² and searches the weight; neither comparison does.
     """
     check_positive(learning_rate=learning_rate)
@@ -77,6 +77,6 @@ def rank_i(
         lambda _: Plain(learning_rate),
         radius=default_radius(goal, radius),
         max_iterations=max_iterations,
-        leave=leave,
+        stop_on_success=stop_on_success,
         trace=trace,
     )

@@ -4,7 +4,7 @@ from torch import Tensor
 
 from flipbook.attacks.engines.entry import attack
 from flipbook.attacks.engines.factorised import factorise
-from flipbook.core.attack_result import Perturbed
+from flipbook.core.attack_result import AttackResult
 from flipbook.core.validation import check_inputs
 from flipbook.goals import Goal
 
@@ -26,7 +26,7 @@ def sapf(
     search_stop: str = "budget",
     leave_early: bool = False,
     shared_channels: bool = False,
-) -> Perturbed:
+) -> AttackResult:
     """Minimise ||δ ⊙ G||² + λ1 L(clip(x + δ ⊙ G)) over magnitudes δ and a binary selection G with k ones (Eq. 3).
 
     Parameters
@@ -67,7 +67,7 @@ def sapf(
 
     Returns
     -------
-    Perturbed
+    AttackResult
         The success of smallest L2 norm among all iterates of all refits: at most k entries differ from the image.
         Without a success it is the closest attempt, that is often the clean image. `iterations` is the place of the
         returned iterate in the schedule of its solve. Passes, unless phases or the search end early: S (2 M T + T/2)

@@ -4,7 +4,7 @@ from torch import Tensor
 
 from flipbook.attacks.engines.entry import attack
 from flipbook.attacks.engines.factorised import factorise
-from flipbook.core.attack_result import Perturbed
+from flipbook.core.attack_result import AttackResult
 from flipbook.core.validation import check_at_least, check_inputs
 from flipbook.goals import Goal
 from flipbook.sparse.superpixels import superpixels
@@ -29,7 +29,7 @@ def sapf_gs(
     inner_iterations: int = 2000,
     search_stop: str = "budget",
     leave_early: bool = False,
-) -> Perturbed:
+) -> AttackResult:
     """Add λ2 Σ_i ||G^i||_2 over superpixels i to SAPF's objective (Eq. 16).
 
     Parameters
@@ -49,7 +49,7 @@ def sapf_gs(
 
     Returns
     -------
-    Perturbed
+    AttackResult
         As from `sapf`, passes included.
 
     Raises

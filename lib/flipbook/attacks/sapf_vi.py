@@ -4,7 +4,7 @@ from torch import Tensor
 
 from flipbook.attacks.engines.entry import attack
 from flipbook.attacks.engines.factorised import factorise
-from flipbook.core.attack_result import Perturbed
+from flipbook.core.attack_result import AttackResult
 from flipbook.core.validation import check_inputs
 from flipbook.goals import Goal
 from flipbook.sparse.visibility import visibility_weights
@@ -28,7 +28,7 @@ def sapf_vi(
     inner_iterations: int = 2000,
     search_stop: str = "budget",
     leave_early: bool = False,
-) -> Perturbed:
+) -> AttackResult:
     """Minimise ||w ⊙ δ ⊙ G||² + λ1 L with weights w that are large in flat, or flat and dark, surroundings (Eq. 17).
 
     Parameters
@@ -46,7 +46,7 @@ def sapf_vi(
 
     Returns
     -------
-    Perturbed
+    AttackResult
         As from `sapf`, but the success of smallest ||w ⊙ r||_2, with r the change of the image.
 
     Raises

@@ -7,11 +7,11 @@ import torch
 from torch import Tensor
 
 from flipbook.attacks.engines.entry import attack
-from flipbook.core.attack_result import Perturbed
+from flipbook.core.attack_result import AttackResult
 from flipbook.core.batch import batch_view
-from flipbook.core.best_so_far import PerImage, Record
+from flipbook.core.best_so_far import BestSoFar, PerImage
 from flipbook.core.gradients import loss_gradient
-from flipbook.core.pass_counter import Counted
+from flipbook.core.pass_counter import PassCounter
 from flipbook.core.validation import check_counts, check_inputs, check_positive, check_radius
 from flipbook.goals import Goal
 from flipbook.solvers.sparse_box import cross_plane
@@ -32,7 +32,7 @@ def sparsefool(
     overshoot: float = 1.02,
     max_iterations: int = 20,
     deepfool_steps: int = 50,
-) -> Perturbed:
+) -> AttackResult:
     """Linearise the boundary where DeepFool meets it, cross that plane with the fewest entries, repeat.
 
     A round starts from the image x_i of the last one: DeepFool walks from x_i up the smallest margin of the goal,
@@ -63,7 +63,7 @@ def sparsefool(
 
     Returns
     -------
-    Perturbed
+    AttackResult
         The first success. Where there is none, of the results of all rounds the one with the fewest margins missed and
         then the fewest changed entries. `iterations` is the number of rounds, with its bound, to the returned image.
         Passes: 1 forward to look at the clean images; for every round 1 forward and 1 backward where it starts and 1 of
@@ -89,18 +89,18 @@ def sparsefool(
     check_positive(lambda_=lambda_)
     if not overshoot >= 1:
         raise ValueError(f"overshoot is {overshoot}: it must be 1 or above")
-    net = Counted(model, images)
-    record = Record(net, images, goal)
-    goal, path = goal[record.rows], _Path.begin(images[record.rows].detach(), bound)
+    net = PassCounter(model, images)
+    best = BestSoFar(net, images, goal)
+    goal, path = goal[best.rows], _Path.begin(images[best.rows].detach(), bound)
     for step in count():
         if not len(goal):
             break
         x, result = path.start + overshoot * path.r, path.steps == 0
-        distance, margin, gradient = _ascent(net, x, goal)
-        reached = distance == 0
+        violations, margin, gradient = _ascent(net, x, goal)
+        reached = violations == 0
         changed = (x != path.clean).flatten(1).sum(dim=1).to(x)
         # Every image at work has made all the passes so far: the first look, two a step, and this forward.
-        record.update(x, distance, changed, path.round, 2 * step + 2, counts=result)
+        best.update(x, violations, changed, path.round, 2 * step + 2, counts=result)
 
         length = gradient.flatten(1).norm(dim=1)
         blind, up = ~((length > 0) & (length < torch.inf)), gradient / batch_view(length, gradient)
@@ -112,19 +112,19 @@ def sparsefool(
         done = (result & reached) | (over & ~path.widen(over, bound_doublings))
         going = (~done).nonzero().flatten()
         if len(going) < len(goal):
-            record.keep(going)
+            best.keep(going)
             goal, path = goal[going], path[going]
-    return record.result()
+    return best.result()
 
 
-def _ascent(net: Counted, x: Tensor, goal: Goal) -> tuple[Tensor, Tensor, Tensor]:
+def _ascent(net: PassCounter, x: Tensor, goal: Goal) -> tuple[Tensor, Tensor, Tensor]:
     """How many margins are missed, the smallest one (n,), and its gradient with respect to x."""
     with torch.enable_grad():
         x = x.detach().requires_grad_()
         logits = net(x)
         margin = goal.margins(logits).amin(dim=1)
     gradient = loss_gradient(margin, x)
-    return goal.distance(logits.detach()), margin.detach(), gradient
+    return goal.violations(logits.detach()), margin.detach(), gradient
 
 
 @dataclass

@@ -10,10 +10,10 @@ from flipbook.attacks.engines.entry import attack
 from flipbook.attacks.engines.losses import hinge
 from flipbook.attacks.engines.penalty_search import penalise
 from flipbook.attacks.engines.weight_search import WeightSearch
-from flipbook.core.attack_result import Perturbed
+from flipbook.core.attack_result import AttackResult
 from flipbook.core.batch import batch_view, l2_norm
-from flipbook.core.best_so_far import Record
-from flipbook.core.pass_counter import Counted
+from flipbook.core.best_so_far import BestSoFar
+from flipbook.core.pass_counter import PassCounter
 from flipbook.core.validation import check_at_least, check_counts, check_inputs, check_positive
 from flipbook.goals import Goal
 
@@ -40,7 +40,7 @@ def strattack(
     refine_steps: int = 8,
     refine_iterations: int = 400,
     refine_quantile: float = 0.03,
-) -> Perturbed:
+) -> AttackResult:
     """Minimise c max(0, κ - min margin) + γ||δ||²₂ + τ Σ_groups ||δ_g||₂ in the box, searching c for each image.
 
     Then refine: the smallest entries of the best perturbation are frozen at 0 and the others optimised for the L2 norm
@@ -77,7 +77,7 @@ def strattack(
 
     Returns
     -------
-    Perturbed
+    AttackResult
         The success of smallest L2 norm. `iterations` counts those of all searches and refinements up to it. Passes: 2
         forward and 1 backward an iteration of a search, 1 and 1 of a refinement, which only images with a success
         have, and 1 forward to look at the clean images.
@@ -104,19 +104,19 @@ def strattack(
     check_at_least(0, tau=tau, gamma=gamma, kappa=kappa)
     if not 0 <= refine_quantile < 1:
         raise ValueError(f"refine_quantile is {refine_quantile}: it must be in [0, 1)")
-    pairs = _Pairs(Record(Counted(model, images), images, goal), images, goal, kappa)
+    pairs = _Pairs(BestSoFar(PassCounter(model, images), images, goal), images, goal, kappa)
     lengths = [max_iterations + run * more_iterations for run in range(search_steps)]
     _search(pairs, lengths, initial_const, rho, tau, gamma, alpha, group)
     pairs.keep_successes()
     _refine(pairs, refine_steps * [refine_iterations], refine_const, rho, gamma, alpha, refine_quantile)
-    return pairs.record.result()
+    return pairs.best.result()
 
 
 class _Pairs:
     """The images at work, all in lock-step, and what has been made for each of them."""
 
-    def __init__(self, record: Record, images: Tensor, goal: Goal, κ: float):
-        self.record, self.goal, self.x0, self.κ = record, goal[record.rows], images[record.rows].detach(), κ
+    def __init__(self, best: BestSoFar, images: Tensor, goal: Goal, κ: float):
+        self.best, self.goal, self.x0, self.κ = best, goal[best.rows], images[best.rows].detach(), κ
         self.low, self.high = (-self.x0).clamp(min=-LARGEST), (1 - self.x0).clamp(max=LARGEST)  # of the change
         self.iterations, self.passes = 0, 1
 
@@ -124,29 +124,29 @@ class _Pairs:
         """Logits of x0 + change, and the gradient of c max(0, κ - min margin) there."""
         self.passes += 2
         x = self.x0 + change
-        logits, _, _, gradient = penalise(self.record.net, x, self.goal, lambda m: hinge(m, self.κ), c)
+        logits, _, _, gradient = penalise(self.best.net, x, self.goal, lambda m: hinge(m, self.κ), c)
         return logits, gradient
 
     def look(self, change: Tensor) -> Tensor:
         """Logits of x0 + change."""
         self.passes += 1
         with torch.no_grad():
-            return self.record.net(self.x0 + change)
+            return self.best.net(self.x0 + change)
 
     def test(self, change: Tensor, logits: Tensor) -> Tensor:
         """Record what a change comes to; return which are successes, (n,)."""
-        distance, timid = self.goal.distance(logits), self.goal.margins(logits).amin(dim=1) < self.κ
-        self.record.update(self.x0 + change, distance, l2_norm(change), self.iterations, self.passes, timid)
-        return (distance == 0) & ~timid
+        violations, below_margin = self.goal.violations(logits), self.goal.margins(logits).amin(dim=1) < self.κ
+        self.best.update(self.x0 + change, violations, l2_norm(change), self.iterations, self.passes, below_margin)
+        return (violations == 0) & ~below_margin
 
-    def best(self) -> Tensor:
+    def closest(self) -> Tensor:
         """Change of the closest attempt so far."""
-        return self.record.closest - self.x0
+        return self.best.closest - self.x0
 
     def keep_successes(self) -> None:
         """Let all images without a success leave."""
-        stays = self.record.result().reached[self.record.rows].nonzero().flatten()
-        self.record.keep(stays)
+        stays = self.best.result().reached[self.best.rows].nonzero().flatten()
+        self.best.keep(stays)
         self.goal, self.x0, self.low, self.high = (e[stays] for e in (self.goal, self.x0, self.low, self.high))
 
 
@@ -179,12 +179,12 @@ def _refine(pairs: _Pairs, lengths: list[int], c: float, ρ: float, γ: float, �
     """Minimise the norm over the entries that are not frozen, with two copies: δ in the box and z (Eqs. 21, 22)."""
     const = WeightSearch.start(pairs.x0.new_full((len(pairs.x0),), c))
     for length in lengths if len(pairs.x0) else []:
-        z = pairs.best()
+        z = pairs.closest()
         smallest = batch_view(_quantile_of_changed(z, quantile), z)
         u, found = torch.zeros_like(z), torch.zeros_like(const.weight, dtype=torch.bool)
         for _ in range(length):
             pairs.iterations += 1
-            free = pairs.best().abs() > smallest  # what has become so small in a new record is frozen, too
+            free = pairs.closest().abs() > smallest  # what has become so small in a new record is frozen, too
             δ = torch.clamp((z - u).mul_(ρ / (ρ + γ / 100)), pairs.low, pairs.high).mul_(free)
             logits, g = pairs.slope(δ, const.weight)
             found |= pairs.test(δ, logits)

@@ -8,7 +8,7 @@ from torch import Tensor
 from flipbook.attacks.engines.entry import attack
 from flipbook.attacks.engines.projected_descent import Plain, default_radius, descend
 from flipbook.attacks.tkml import targeted_loss, untargeted_loss
-from flipbook.core.attack_result import Perturbed
+from flipbook.core.attack_result import AttackResult
 from flipbook.core.validation import check_at_least, check_positive
 from flipbook.goals import Goal, TopKEquals, TopKExcludes, check_top_k
 
@@ -24,9 +24,9 @@ def tkalc(
     radius: float | None = None,
     learning_rate: float = 0.0025,
     max_iterations: int = 300,
-    leave: bool | None = None,
+    stop_on_success: bool | None = None,
     trace: tuple[str, ...] = (),
-) -> Perturbed:
+) -> AttackResult:
     """Repeat δ <- Π(δ - lr ∇L), Π onto the ball of radius τ and then the box. **Not the published method**: see Notes.
 
     With R_ij = P(label i | label j), L_TkML the loss of `tkml` and the averages weighted by R, the loss of an image is
@@ -48,14 +48,14 @@ def tkalc(
         R, in [0, 1], from `correlations` of the training labels; its diagonal does not count.
     beta : float
         β, at least 0; 0 is `tkml`.
-    radius, learning_rate, max_iterations, leave
+    radius, learning_rate, max_iterations, stop_on_success
         See `tkml`.
     trace : tuple of str
         "loss" keeps L, "step" the L2 norm of the step before it is projected, (N, T + 1) each.
 
     Returns
     -------
-    Perturbed
+    AttackResult
         `iterations` is the number of steps made. Passes: 1 forward to look at the clean images, 1 forward and 1
         backward a step, 1 forward to look at the last one.
 
@@ -82,7 +82,7 @@ def tkalc(
         lambda _: Plain(learning_rate),
         radius=default_radius(goal, radius),
         max_iterations=max_iterations,
-        leave=untargeted if leave is None else leave,
+        stop_on_success=untargeted if stop_on_success is None else stop_on_success,
         trace=trace,
     )
 

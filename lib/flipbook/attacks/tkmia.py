@@ -7,7 +7,7 @@ from torch import Tensor
 
 from flipbook.attacks.engines.entry import attack
 from flipbook.attacks.engines.projected_descent import Loss, default_radius, descend
-from flipbook.core.attack_result import Perturbed
+from flipbook.core.attack_result import AttackResult
 from flipbook.core.validation import check_at_least, check_positive
 from flipbook.goals import INF, Goal, TopKEquals, TopKExcludes, check_top_k
 
@@ -23,9 +23,9 @@ def tkmia(
     radius: float | None = None,
     learning_rate: float = 0.0025,
     max_iterations: int = 300,
-    leave: bool | None = None,
+    stop_on_success: bool | None = None,
     trace: tuple[str, ...] = (),
-) -> Perturbed:
+) -> AttackResult:
     """Repeat v <- μ v + ∇L + ω δ, δ <- Π(δ - lr v), Π onto the ball of radius τ and then the box.
 
     The loss lets the labels S leave the first k and keeps the labels K among them,
@@ -47,14 +47,14 @@ def tkmia(
     weight_decay : float
         ω, at least 0, the weight of ½||δ||², in [0, 1] units (1e-4 on the paper's [-1, 1]: with lr a quarter of its
         value the same decay of δ takes four times the weight).
-    radius, learning_rate, max_iterations, leave
+    radius, learning_rate, max_iterations, stop_on_success
         See `tkml`.
     trace : tuple of str
         "loss" keeps L, "step" the L2 norm of the step before it is projected, (N, T + 1) each.
 
     Returns
     -------
-    Perturbed
+    AttackResult
         `iterations` is the number of steps made. Passes: 1 forward to look at the clean images, 1 forward and 1
         backward a step, 1 forward to look at the last one.
 
@@ -83,7 +83,7 @@ def tkmia(
         lambda x: _Momentum(torch.zeros_like(x), learning_rate, momentum, weight_decay),
         radius=default_radius(goal, radius),
         max_iterations=max_iterations,
-        leave=isinstance(goal, TopKExcludes) if leave is None else leave,
+        stop_on_success=isinstance(goal, TopKExcludes) if stop_on_success is None else stop_on_success,
         trace=trace,
     )
 

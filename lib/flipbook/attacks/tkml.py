@@ -5,7 +5,7 @@ from torch import Tensor
 from flipbook.attacks.engines.entry import attack
 from flipbook.attacks.engines.projected_descent import Loss, Plain, default_radius, descend
 from flipbook.attacks.engines.self_paced import Pace, SelfPaced
-from flipbook.core.attack_result import Perturbed
+from flipbook.core.attack_result import AttackResult
 from flipbook.core.validation import check_positive
 from flipbook.goals import INF, Goal, TopKEquals, TopKExcludes, check_top_k
 
@@ -20,9 +20,9 @@ def tkml(
     radius: float | None = None,
     learning_rate: float = 0.0025,
     max_iterations: int = 300,
-    leave: bool | None = None,
+    stop_on_success: bool | None = None,
     trace: tuple[str, ...] = (),
-) -> Perturbed:
+) -> AttackResult:
     """Repeat δ <- Π(δ - lr ∇L), Π onto the ball of radius τ and then the box.
 
     The loss of an image is
@@ -46,7 +46,7 @@ def tkml(
         Of plain gradient descent, in [0, 1] units (0.01 on [-1, 1]: the gradient doubles and the step halves).
     max_iterations : int
         T.
-    leave : bool, optional
+    stop_on_success : bool, optional
         Whether an image leaves at its first success, by default if untargeted; else its smallest success counts.
     trace : tuple of str
         "loss" keeps L, "step" the L2 norm of the step before it is projected, (N, T + 1) each; targeted also what
@@ -54,7 +54,7 @@ def tkml(
 
     Returns
     -------
-    Perturbed
+    AttackResult
         `iterations` is the number of steps made. Passes: 1 forward to look at the clean images, 1 forward and 1
         backward a step, 1 forward to look at the last one.
 
@@ -87,7 +87,7 @@ def tkml(
         lambda _: Plain(learning_rate),
         radius=default_radius(goal, radius),
         max_iterations=max_iterations,
-        leave=untargeted if leave is None else leave,
+        stop_on_success=untargeted if stop_on_success is None else stop_on_success,
         trace=trace,
     )
 

@@ -9,7 +9,7 @@ from torch.nn.functional import pad
 
 
 @dataclass
-class Perturbed:
+class AttackResult:
     """The attacked images of one batch, with what each of them cost.
 
     Attributes
@@ -46,13 +46,13 @@ class Perturbed:
         return len(self.images)
 
     @classmethod
-    def of_nothing(cls, images: Tensor) -> "Perturbed":
+    def of_nothing(cls, images: Tensor) -> "AttackResult":
         """The result for a batch without images, (0, channels, H, W)."""
         count = torch.zeros(0, dtype=torch.int64, device=images.device)
         return cls(images.detach().clone(), count.bool(), count, count.clone(), count.clone(), count.clone())
 
     @classmethod
-    def join(cls, parts: list["Perturbed"]) -> "Perturbed":
+    def join(cls, parts: list["AttackResult"]) -> "AttackResult":
         """Put the results of consecutive batches back together, in order; traces get the width of the longest."""
         columns = ("images", "reached", "iterations", "forwards", "backwards", "first_success")
         joined = {name: torch.cat([getattr(part, name) for part in parts]) for name in columns}

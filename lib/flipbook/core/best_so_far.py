@@ -5,9 +5,9 @@ from dataclasses import dataclass, fields
 import torch
 from torch import Tensor
 
-from flipbook.core.attack_result import Perturbed
+from flipbook.core.attack_result import AttackResult
 from flipbook.core.batch import batch_view
-from flipbook.core.pass_counter import Counted
+from flipbook.core.pass_counter import PassCounter
 from flipbook.goals import Goal
 
 
@@ -33,7 +33,7 @@ class _Attempts(PerImage):
     first_success: Tensor  # (n,) of int64
 
 
-class Record:
+class BestSoFar:
     """The closest attempt of every image: fewest requirements missed, then smallest L2 norm of the perturbation.
 
     Starts from the clean images, which costs one forward pass. Images that reach their goal by themselves keep their
@@ -41,7 +41,7 @@ class Record:
 
     Parameters
     ----------
-    net : Counted
+    net : PassCounter
         The counter around the model; its focus follows the images at work.
     images : Tensor (N, channels, H, W)
         The clean images.
@@ -56,26 +56,28 @@ class Record:
         Of the clean images.
     """
 
-    def __init__(self, net: Counted, images: Tensor, goal: Goal):
+    def __init__(self, net: PassCounter, images: Tensor, goal: Goal):
         self.net = net
         with torch.no_grad():
             self.logits = net(images) if len(images) else images.new_zeros(0, 0)
-        distance = goal.distance(self.logits) if len(images) else torch.zeros(0, dtype=torch.int64).to(images.device)
-        shortfall, nothing = distance.to(images.dtype), torch.zeros_like(distance)
-        first_success = torch.where(distance == 0, 1, -1)
+        violations = (
+            goal.violations(self.logits) if len(images) else torch.zeros(0, dtype=torch.int64).to(images.device)
+        )
+        shortfall, nothing = violations.to(images.dtype), torch.zeros_like(violations)
+        first_success = torch.where(violations == 0, 1, -1)
         self._all = _Attempts(images.detach().clone(), shortfall, 0 * shortfall, nothing, first_success)
-        self.rows = (distance > 0).nonzero().flatten()
+        self.rows = (violations > 0).nonzero().flatten()
         self._at_work = self._all[self.rows]  # apart from the rest, so that an update needs no gather and scatter
         net.focus(self.rows)
 
     def update(
         self,
         x: Tensor,
-        distance: Tensor,
+        violations: Tensor,
         norm: Tensor,
         iterations: Tensor | int,
         passes: int,
-        timid: Tensor | None = None,
+        below_margin: Tensor | None = None,
         counts: Tensor | bool = True,
     ) -> None:
         """Take in one attempt for each image at work; never waits for the device.
@@ -84,29 +86,29 @@ class Record:
         ----------
         x : Tensor (n, channels, H, W)
             The attempts.
-        distance : Tensor (n,) of int64
-            `goal.distance` of their logits.
+        violations : Tensor (n,) of int64
+            `goal.violations` of their logits.
         norm : Tensor (n,)
             L2 norm of their perturbations.
         iterations : Tensor (n,) of int64, or int
             What to report if the attempt is kept.
         passes : int
             Forward and backward passes that each of these images has cost so far.
-        timid : Tensor (n,) of bool, optional
+        below_margin : Tensor (n,) of bool, optional
             Attempts without the confidence asked for: they rank half a requirement behind.
         counts : Tensor (n,) of bool
             False for images that are done already; an attempt that is not finite never counts.
         """
-        best = self._at_work
-        shortfall = distance.to(norm) if timid is None else distance.to(norm) + timid.to(norm) / 2
+        kept = self._at_work
+        shortfall = violations.to(norm) if below_margin is None else violations.to(norm) + below_margin.to(norm) / 2
         counts = counts & (norm < torch.inf)
-        better = counts & ((shortfall < best.shortfall) | ((shortfall == best.shortfall) & (norm < best.norm)))
-        torch.where(batch_view(better, x), x, best.images, out=best.images)
-        best.shortfall = torch.where(better, shortfall, best.shortfall)
-        best.norm = torch.where(better, norm, best.norm)
-        best.iterations = torch.where(better, iterations, best.iterations)
-        first = counts & (distance == 0) & (best.first_success < 0)
-        best.first_success = torch.where(first, passes, best.first_success)
+        better = counts & ((shortfall < kept.shortfall) | ((shortfall == kept.shortfall) & (norm < kept.norm)))
+        torch.where(batch_view(better, x), x, kept.images, out=kept.images)
+        kept.shortfall = torch.where(better, shortfall, kept.shortfall)
+        kept.norm = torch.where(better, norm, kept.norm)
+        kept.iterations = torch.where(better, iterations, kept.iterations)
+        first = counts & (violations == 0) & (kept.first_success < 0)
+        kept.first_success = torch.where(first, passes, kept.first_success)
 
     @property
     def closest(self) -> Tensor:
@@ -123,8 +125,8 @@ class Record:
         self.rows, self._at_work = rows, self._all[rows]
         self.net.focus(rows)
 
-    def result(self) -> Perturbed:
+    def result(self) -> AttackResult:
         """Put together what the attack returns."""
         self._all[self.rows] = self._at_work
         kept, passes = self._all, (self.net.forwards.clone(), self.net.backwards.clone())
-        return Perturbed(kept.images, kept.shortfall < 1, kept.iterations, *passes, kept.first_success)
+        return AttackResult(kept.images, kept.shortfall < 1, kept.iterations, *passes, kept.first_success)

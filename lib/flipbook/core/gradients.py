@@ -7,20 +7,20 @@ A J for all of them: k rows cost k backward passes, however many images there ar
 import torch
 from torch import Tensor
 
-from flipbook.core.pass_counter import Counted
+from flipbook.core.pass_counter import PassCounter
 from flipbook.goals import Constraints
 
 AT_ONCE = 64  # rows at most in one vectorised backward pass, whose memory goes with their number
 
 
 def row_gradients(
-    net: Counted, logits: Tensor, x: Tensor, rows: Tensor | Constraints, batched: bool | None = None
+    net: PassCounter, logits: Tensor, x: Tensor, rows: Tensor | Constraints, batched: bool | None = None
 ) -> Tensor:
     """Rows of A J: gradients of k linear combinations of an image's logits with respect to its pixels.
 
     Parameters
     ----------
-    net : Counted
+    net : PassCounter
         The counter through which `logits` were made.
     logits : Tensor (N, C)
         Computed from `x`; their graph is kept for further calls.
@@ -72,7 +72,7 @@ def owned(gradient: Tensor) -> Tensor:
     return gradient.clone() if shared else gradient
 
 
-def directional(net: Counted, logits: Tensor, x: Tensor, δ: Tensor) -> Tensor:
+def directional(net: PassCounter, logits: Tensor, x: Tensor, δ: Tensor) -> Tensor:
     """J δ (N, C), the first-order change of the logits, in two backward passes: J is the gradient of u -> Jᵀ u.
 
     Needs a model whose backward pass has a gradient; fused attention kernels have none (see `differentiable_twice`).

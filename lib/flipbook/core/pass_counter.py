@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 
-class Counted(nn.Module):
+class PassCounter(nn.Module):
     """A model that counts the forward and backward passes made for each image of a batch.
 
     A backward pass is counted whenever a gradient reaches the logits. Counting costs two Python additions a pass and
@@ -29,7 +29,7 @@ class Counted(nn.Module):
         self._rows: Tensor | slice = slice(None)
         self._pending = [0, 0]
 
-    def focus(self, rows: Tensor | slice) -> "Counted":
+    def focus(self, rows: Tensor | slice) -> "PassCounter":
         """Say which images of the batch the next passes are made for: an index, a mask or a slice."""
         self._flush()
         self._rows = rows

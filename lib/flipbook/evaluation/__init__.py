@@ -3,6 +3,6 @@
 rows = evaluation.run(attacks.jma, model, images, LabelVector(target), hyper={"step": 0.5})
 """
 
-from flipbook.evaluation.experiment import Trial, grid, pictures, run, traces
+from flipbook.evaluation.experiment import AttackConfig, grid, pictures, run, traces
 
-__all__ = ["Trial", "grid", "pictures", "run", "traces"]
+__all__ = ["AttackConfig", "grid", "pictures", "run", "traces"]

@@ -20,7 +20,7 @@ from flipbook.storage.store import Store
 
 
 @dataclass(frozen=True)
-class Trial:
+class AttackConfig:
     """One row of a paper's table: an attack with its hyper-parameters.
 
     Attributes
@@ -28,7 +28,7 @@ class Trial:
     method, parameters : str
         As the paper prints them, e.g. "JMA" and "(0.05, 200)"; they join our numbers to the paper's.
     attack : callable
-        `attack(model, images, goal, **hyper) -> Perturbed`.
+        `attack(model, images, goal, **hyper) -> AttackResult`.
     hyper : dict
         Hyper-parameters that all images share.
     per_image : dict of str to Tensor (N, ...)
@@ -64,7 +64,7 @@ def run(
     Parameters
     ----------
     attack : callable
-        `attack(model, images, goal, **hyper) -> Perturbed`.
+        `attack(model, images, goal, **hyper) -> AttackResult`.
     model : nn.Module or callable
         In eval mode, on the device to run on; images and goal are moved there batch by batch. For a function from
         images to logits they stay where the images are.
@@ -131,12 +131,14 @@ def run(
     return table.assign(image_sha=[fingerprint.digest(image)[:16] for image in images], run=shelf.name if shelf else "")
 
 
-def grid(trials: Iterable[Trial], model: Callable, images: Tensor, goal: Goal | None = None, **options) -> pd.DataFrame:
+def grid(
+    configs: Iterable[AttackConfig], model: Callable, images: Tensor, goal: Goal | None = None, **options
+) -> pd.DataFrame:
     """Run every trial of a table on the same images and targets.
 
     Parameters
     ----------
-    trials : iterable of Trial
+    trials : iterable of AttackConfig
         The table's rows.
     model, images, goal, options
         As for `run`; a trial's own goal goes before this one.
@@ -146,26 +148,26 @@ def grid(trials: Iterable[Trial], model: Callable, images: Tensor, goal: Goal | 
     DataFrame with one row per trial and image
         The columns of `run` after `method` and `parameters`.
     """
-    trials = list(trials)
+    configs = list(configs)
     progress = options.pop("progress", True)
     tables = []
-    with _bar(len(trials) * len(images), "", progress) as bar:
-        for trial in trials:
-            label = f"{trial.method} {trial.parameters}"
+    with _bar(len(configs) * len(images), "", progress) as bar:
+        for config in configs:
+            label = f"{config.method} {config.parameters}"
             bar.set_description(label, refresh=False)
-            aim = goal if trial.goal is None else trial.goal
+            aim = goal if config.goal is None else config.goal
             if aim is None:
                 raise ValueError(f"{label}: no goal; give one to grid(...) or to this trial")
             try:
                 table = run(
-                    trial.attack, model, images, aim,
-                    hyper=trial.hyper, per_image=trial.per_image, progress=bar, **options,
+                    config.attack, model, images, aim,
+                    hyper=config.hyper, per_image=config.per_image, progress=bar, **options,
                 )  # fmt: skip
             except Exception as error:
                 error.add_note(f"This happened in {label}; what was finished before is stored.")
                 raise
-            table.insert(0, "method", trial.method)
-            table.insert(1, "parameters", trial.parameters)
+            table.insert(0, "method", config.method)
+            table.insert(1, "parameters", config.parameters)
             tables.append(table)
     return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
 
@@ -190,7 +192,7 @@ def pictures(rows: pd.DataFrame) -> Tensor:
 
 
 def traces(rows: pd.DataFrame, quantity: str) -> list[Tensor]:
-    """Return what the attack recorded under this name (`Perturbed.trace`) for each row of `run` or `grid`, (steps,).
+    """Return what the attack recorded under this name (`AttackResult.trace`) for each row of `run` or `grid`, (steps,).
 
     Raises
     ------

@@ -5,11 +5,11 @@ import torch
 from torch import Tensor
 
 from flipbook import metrics
-from flipbook.core.attack_result import Perturbed
+from flipbook.core.attack_result import AttackResult
 from flipbook.goals import Goal
 
 
-def rows(model, images: Tensor, goal: Goal, result: Perturbed, seconds: float) -> pd.DataFrame:
+def rows(model, images: Tensor, goal: Goal, result: AttackResult, seconds: float) -> pd.DataFrame:
     """Measure one batch of attacked images from scratch: what the attack says of itself is never trusted.
 
     Parameters
@@ -18,7 +18,7 @@ def rows(model, images: Tensor, goal: Goal, result: Perturbed, seconds: float) -
         Maps images to logits.
     images, goal : Tensor (N, channels, H, W), Goal
         What the attack was given, on the model's device.
-    result : Perturbed
+    result : AttackResult
         What it returned.
     seconds : float
         Wall time of the batch; a row gets its share.

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from flipbook.core import per_image_random
-from flipbook.core.pass_counter import Counted
+from flipbook.core.pass_counter import PassCounter
 from flipbook.core.validation import check_counts, check_images, check_inputs, check_positive
 from flipbook.generative.generator import seeded
 from flipbook.generative.network import ImageGenerator, Trained, bounded
@@ -88,7 +88,7 @@ def train(
     net = seeded(lambda: ImageGenerator(images.shape[1], training.width, training.blocks), training.seed, images[:0])
     weights = list(net.train().parameters())
     optimiser = torch.optim.Adam(weights, lr=training.rate, betas=(0.5, 0.999))
-    keys, counted = per_image_random.keys(images, training.seed), Counted(model, images)
+    keys, counted = per_image_random.keys(images, training.seed), PassCounter(model, images)
     with (
         features(model, training.layer) as seen,
         tqdm(

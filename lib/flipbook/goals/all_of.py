@@ -49,7 +49,7 @@ class AllOf(Goal):
         """The goals' rows through their decision rules, one after the other."""
         return reduce(Constraints.followed_by, (each.exact_constraints(logits) for each in self.goals))
 
-    def bitwise(self) -> Goal:
+    def per_label(self) -> Goal:
         """What the goals ask of single labels, together.
 
         Raises
@@ -57,7 +57,7 @@ class AllOf(Goal):
         ValueError
             Where one goal wants a label on and another wants it off.
         """
-        parts = tuple(each.bitwise() for each in self.goals)
+        parts = tuple(each.per_label() for each in self.goals)
         if not all(isinstance(each, LabelVector | HideLabels) for each in parts):
             return AllOf(parts)
         signs = torch.stack([each.signs for each in parts])
@@ -67,9 +67,9 @@ class AllOf(Goal):
         """Whether every goal is reached."""
         return torch.stack([each.reached(logits) for each in self.goals]).all(dim=0)
 
-    def distance(self, logits: Tensor) -> Tensor:
+    def violations(self, logits: Tensor) -> Tensor:
         """The sum of the goals' distances."""
-        return torch.stack([each.distance(logits) for each in self.goals]).sum(dim=0)
+        return torch.stack([each.violations(logits) for each in self.goals]).sum(dim=0)
 
     def measures(self, before: Tensor, after: Tensor) -> dict[str, Tensor]:
         """What the goals measure; of two that measure the same, the first counts."""

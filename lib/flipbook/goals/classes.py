@@ -65,7 +65,7 @@ class ClassTarget(Goal):
             return linear
         return Constraints.dense(linear.weights * (1 - logits.tanh() ** 2)[:, None, :], self.margins(logits))
 
-    def bitwise(self) -> Goal:
+    def per_label(self) -> Goal:
         """The target's codeword as a label vector; without a codebook the class itself."""
         return self if self.codebook is None else LabelVector(self.codebook[self.target] > 0)
 

@@ -43,7 +43,7 @@ class Goal:
         """Constraints linearised through the decision rule: differ from `constraints` for output codes only."""
         return self.constraints(logits)
 
-    def bitwise(self) -> "Goal":
+    def per_label(self) -> "Goal":
         """The goal that a loss per output works on: itself, or for an output code the target's codeword."""
         return self
 
@@ -51,7 +51,7 @@ class Goal:
         """Whether the model's decision is the goal, (N,) of bool."""
         return (self.margins(logits) > 0).all(dim=1)
 
-    def distance(self, logits: Tensor) -> Tensor:
+    def violations(self, logits: Tensor) -> Tensor:
         """How many requirements are not met, (N,) of int64: 0 exactly where the goal is reached."""
         missed = (~(self.margins(logits) > 0)).sum(dim=1).clamp(min=1)  # so that a NaN counts as missed
         return torch.where(self.reached(logits), torch.zeros_like(missed), missed)

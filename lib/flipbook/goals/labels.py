@@ -40,9 +40,9 @@ class LabelVector(Goal):
 
     def reached(self, logits: Tensor) -> Tensor:
         """Whether the predicted label vector is the target."""
-        return self.distance(logits) == 0
+        return self.violations(logits) == 0
 
-    def distance(self, logits: Tensor) -> Tensor:
+    def violations(self, logits: Tensor) -> Tensor:
         """Hamming distance between the predicted and the wanted label vector; a NaN counts as wrong."""
         return (((logits > 0) != self.target) | logits.isnan()).sum(dim=1)
 
@@ -96,9 +96,9 @@ class HideLabels(Goal):
 
     def reached(self, logits: Tensor) -> Tensor:
         """Whether no hidden label and every kept label is predicted."""
-        return self.distance(logits) == 0
+        return self.violations(logits) == 0
 
-    def distance(self, logits: Tensor) -> Tensor:
+    def violations(self, logits: Tensor) -> Tensor:
         """How many labels are on the wrong side; a NaN counts as wrong where the label matters."""
         absent, present = ~(logits > 0), ~(logits <= 0)  # both hold for NaN
         return ((present & self.hidden) | (absent & self.kept)).sum(dim=1)

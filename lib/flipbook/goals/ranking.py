@@ -69,7 +69,7 @@ class _TopK(Goal):
         """
         return self._reached(self._on_logits.margins(logits), logits)
 
-    def distance(self, logits: Tensor) -> Tensor:
+    def violations(self, logits: Tensor) -> Tensor:
         """How far from the goal, as an order and not a count: 0 exactly where it is reached.
 
         Of two failures the one with fewer requirements on the ranking missed is nearer, then the one with fewer labels
@@ -82,9 +82,9 @@ class _TopK(Goal):
         ranking = (margins[:, :width] <= 0).sum(dim=1)
         sides = -self.present.to(torch.int8) if (asked := self._sides()) is None else asked
         wrong = ((sides * logits <= 0) & (sides != 0)).sum(dim=1)
-        distance = (ranking * (width + 1) + wrong).clamp(min=1)
-        distance = distance.masked_fill(logits.isnan().any(dim=1), furthest)
-        return distance.masked_fill(self._reached(margins, logits), 0)
+        violations = (ranking * (width + 1) + wrong).clamp(min=1)
+        violations = violations.masked_fill(logits.isnan().any(dim=1), furthest)
+        return violations.masked_fill(self._reached(margins, logits), 0)
 
     @staticmethod
     def _reached(margins: Tensor, logits: Tensor) -> Tensor:
@@ -94,7 +94,7 @@ class _TopK(Goal):
     def _on_logits(self) -> "_TopK":
         return self if self.scores == "logit" else self._with({"scores": "logit"})
 
-    def bitwise(self) -> Goal:
+    def per_label(self) -> Goal:
         """What a loss per label works on: Y absent, targets present, the rest free."""
         return HideLabels(self.present & ~self._wanted(), self._wanted())
 

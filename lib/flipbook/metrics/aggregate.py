@@ -17,7 +17,7 @@ def summarise(
     Parameters
     ----------
     rows : DataFrame
-        From `experiment.run` or `experiment.grid`.
+        From `evaluation.run` or `evaluation.grid`.
     labels : int, optional
         n of the label vector; without it (classes) there is no bASR.
     by : sequence of str

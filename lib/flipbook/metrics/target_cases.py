@@ -8,7 +8,7 @@ CASES = ("best", "average", "worst")
 NORMS = ("l0", "l1", "l2", "linf")
 
 
-def cases(
+def target_cases(
     rows: pd.DataFrame, by: tuple[str, ...] = ("method",), select: str = "l2", failures: str = "exclude"
 ) -> pd.DataFrame:
     """Return three lines for each group of `rows`: the easiest target of every image, all targets, the hardest.
@@ -16,7 +16,7 @@ def cases(
     Parameters
     ----------
     rows : DataFrame
-        From `experiment.grid`, one row per attack and (image, target) pair.
+        From `evaluation.grid`, one row per attack and (image, target) pair.
     by : tuple of str
         Columns that make a group.
     select : str

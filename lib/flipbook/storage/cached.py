@@ -13,7 +13,7 @@ from flipbook.storage import places
 PATIENCE = 3600.0  # seconds
 
 
-def kept(name: str, load: Callable[[Path], Any], learn: Callable[[], Any], save: Callable[[Any, Path], None]) -> Any:
+def cached(name: str, load: Callable[[Path], Any], learn: Callable[[], Any], save: Callable[[Any, Path], None]) -> Any:
     """Read it from the store; learn and save it where it is not there, or is damaged.
 
     A file that is damaged, or cannot be written, is named in a warning.

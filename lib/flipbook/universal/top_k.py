@@ -12,7 +12,7 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from flipbook.core import per_image_random
-from flipbook.core.attack_result import Perturbed
+from flipbook.core.attack_result import AttackResult
 from flipbook.core.validation import check_counts, check_inputs, check_radius
 from flipbook.goals import TopKExcludes
 from flipbook.universal.stopping import FoolingRate, Patience
@@ -82,7 +82,7 @@ def universal_top_k(
     images: Tensor,
     present: Tensor,
     k: int,
-    inner: Callable[..., Perturbed],
+    inner: Callable[..., AttackResult],
     *,
     radius: float = 50.0,
     hide: bool = False,
@@ -113,7 +113,7 @@ def universal_top_k(
     k : int
         Labels of the ranking that are to be free of Y.
     inner : callable
-        `inner(model, images, goal) -> Perturbed` on `TopKExcludes`, such as one of `flipbook.universal.inner`. An image
+        `inner(model, images, goal) -> AttackResult` on `TopKExcludes`, such as one of `flipbook.universal.inner`. An image
         that z fools already must come back as it was, as every attack of `flipbook.attacks` does.
     radius : float
         τ, largest L2 norm of z, in [0, 1] units. Published: 50 (100 on [-1, 1]) for images of 300 x 300; the same mean

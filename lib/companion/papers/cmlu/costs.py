@@ -6,12 +6,12 @@ from itertools import combinations
 
 import pandas as pd
 
-from companion.papers.cmlu.experiments import METHODS, PER_SET, Scene, learn, passes
+from companion.papers.cmlu.experiments import METHODS, PER_SET, Setup, learn, passes
 from flipbook import universal
 from flipbook.universal import Pool
 
 
-def growth(scene: Scene, images: int = 2) -> pd.DataFrame:
+def growth(setup: Setup, images: int = 2) -> pd.DataFrame:
     """Count the passes of one epoch with ever more labels: of CMLU_beta, and of the Oracle for every set of them.
 
     Parameters
@@ -26,14 +26,14 @@ def growth(scene: Scene, images: int = 2) -> pd.DataFrame:
         One row a method and number of labels: method, labels, vectors (labels, or target sets that a training image
         contains) and passes (forward and backward, counted, for each image of the epoch).
     """
-    training, lines = replace(scene.training, epochs=1, images=images, batch=images, progress=False), []
-    for count in range(1, len(scene.labels) + 1):
-        labels = scene.labels[:count]
+    training, lines = replace(setup.training, epochs=1, images=images, batch=images, progress=False), []
+    for count in range(1, len(setup.labels) + 1):
+        labels = setup.labels[:count]
         for method, learner, what in (
             ("CMLU_beta", universal.cmlu_beta, labels),
-            ("Oracle", universal.oracle, list(_together(scene.train, labels))),
+            ("Oracle", universal.oracle, list(_together(setup.train, labels))),
         ):
-            made = passes(learner(scene.train, what, training)) / images
+            made = passes(learner(setup.train, what, training)) / images
             lines.append({"method": method, "labels": count, "vectors": len(what), "passes": made})
     return pd.DataFrame(lines)
 
@@ -56,13 +56,13 @@ def cumulated(rows: pd.DataFrame) -> pd.DataFrame:
     return pd.concat(lines, ignore_index=True)
 
 
-def seconds(scene: Scene, methods: Sequence[str] = METHODS, **changes) -> float:
+def seconds(setup: Setup, methods: Sequence[str] = METHODS, **changes) -> float:
     """How long the training of these methods took, when it was done."""
     total = {}
     for method in methods:
-        for of in scene.omegas if method in PER_SET else (1,):
+        for of in setup.omegas if method in PER_SET else (1,):
             trained = "Oracle" if method == "Or-S" else method
-            total[trained, of] = learn(scene, method, of, **changes).record["seconds"]
+            total[trained, of] = learn(setup, method, of, **changes).record["seconds"]
     return sum(total.values())
 
 

@@ -12,12 +12,12 @@ from functools import cached_property
 
 import pandas as pd
 
-from companion import paths, victims
+from companion import victims
 from companion.papers.pools import clean_logits, first_images
 from companion.victims.loading import labels as label_names
 from flipbook import universal
 from flipbook.storage import fingerprint, places
-from flipbook.storage.cached import alone, kept
+from flipbook.storage.cached import alone, cached
 from flipbook.storage.store import Store
 from flipbook.universal import Pool, Training
 
@@ -65,7 +65,7 @@ class Size:
 
 
 @dataclass(frozen=True)
-class Panel:
+class Setting:
     """One data set and one model of the paper, and the victim in their place.
 
     Attributes
@@ -101,17 +101,17 @@ class Panel:
         return f"{self.dataset}, {self.model}"
 
 
-_NUS = [Panel("NUS-WIDE", "ASL", "pictograms81-asl"), Panel("NUS-WIDE", "ML-Decoder", "pictograms81-decoder")]
+_NUS = [Setting("NUS-WIDE", "ASL", "pictograms81-asl"), Setting("NUS-WIDE", "ML-Decoder", "pictograms81-decoder")]
 # Twelve labels: with eight, no target set of five has enough images. pictograms20 stands in for MS-COCO here, and not
 # pictograms80 as elsewhere, because there are an ASL and an ML-Decoder victim of it.
 _COCO = [
-    Panel("MS-COCO", "ASL", "pictograms20-asl", size=Size(labels=12)),
-    Panel("MS-COCO", "ML-Decoder", "pictograms20-decoder", size=Size(labels=12)),
+    Setting("MS-COCO", "ASL", "pictograms20-asl", size=Size(labels=12)),
+    Setting("MS-COCO", "ML-Decoder", "pictograms20-decoder", size=Size(labels=12)),
 ]
 # Ours: the one victim that the published ε suits. Few notebooks look at it, and at nothing but pairs of labels.
-_EASY = Panel("VOC 2012", "ResNet", "pictograms20-resnet", epsilon=0.05, size=Size(sets=6, epochs=10))
+_EASY = Setting("VOC 2012", "ResNet", "pictograms20-resnet", epsilon=0.05, size=Size(sets=6, epochs=10))
 # Its scenes hold up to twenty labels and more. They are larger, and there are more sets: half the images a vector.
-_OPEN = Panel(
+_OPEN = Setting(
     "OpenImages",
     "ASL",
     "crowds268-asl",
@@ -132,7 +132,7 @@ _PANELS = {
 }
 
 
-def panels(artefact: str, profile: str = "laptop") -> list[Panel]:
+def settings(artefact: str, profile: str = "laptop") -> list[Setting]:
     """The panels of a table or figure.
 
     Raises
@@ -153,16 +153,16 @@ def panels(artefact: str, profile: str = "laptop") -> list[Panel]:
     return _PANELS[artefact]
 
 
-def size(panel: Panel, **asked: int) -> Size:
+def size(setting: Setting, **asked: int) -> Size:
     """The panel's own size, with what is not 0 in its place."""
     for name, value in asked.items():
         if value < 0:
             raise ValueError(f"{name} is {value}: give a positive number, or 0 for the profile's own")
-    return replace(panel.size, **{name: value for name, value in asked.items() if value})
+    return replace(setting.size, **{name: value for name, value in asked.items() if value})
 
 
 @dataclass(frozen=True, eq=False)
-class Scene:
+class Setup:
     """All that the methods of one panel share.
 
     Attributes
@@ -177,7 +177,7 @@ class Scene:
     seed : int
     """
 
-    panel: Panel
+    setting: Setting
     size: Size
     train: Pool
     test: Pool
@@ -198,7 +198,7 @@ class Scene:
         makes 24 or 30 in all.
         """
         budget = {name: getattr(self.size, name) for name in ("epochs", "images", "batch")}
-        ε, κ = self.panel.epsilon, self.panel.kappa
+        ε, κ = self.setting.epsilon, self.setting.kappa
         return Training(epsilon=ε, step=ε / 5, kappa=κ, seed=self.seed, **budget)
 
     def all_omegas(self, sizes: Sequence[int] = ()) -> list[tuple[int, ...]]:
@@ -206,25 +206,28 @@ class Scene:
         return [omega for of in sorted(self.omegas) if not sizes or of in sizes for omega in self.omegas[of]]
 
 
-def scene(
-    panel: Panel, size: Size, sizes: Sequence[int] = (1, 2, 3, 4, 5), device: str = "cpu", seed: int = 0
-) -> Scene:
+def setup(
+    setting: Setting, size: Size, sizes: Sequence[int] = (1, 2, 3, 4, 5), device: str = "cpu", seed: int = 0
+) -> Setup:
     """Draw images, the most frequent labels C' and for each |Ω| target sets that have enough images.
 
     Deviation: the paper's lists of labels and sets are not published. A set is taken at random among those that enough
     images are predicted to contain.
     """
-    model, names = victims.load(panel.victim, device=device), label_names(panel.victim)
+    model, names = victims.load(setting.victim, device=device), label_names(setting.victim)
     train, test = (
         Pool(model, images, names, clean_logits(model, images))
-        for images in (first_images(panel.data, "train", size.training), first_images(panel.data, "test", size.test))
+        for images in (
+            first_images(setting.data, "train", size.training),
+            first_images(setting.data, "test", size.test),
+        )
     )
     labels = universal.choose_labels(train, test, size.labels, **size.least)
     omegas = {1: tuple((label,) for label in labels)}
     for of in sizes:
         if 1 < of <= len(labels):
             omegas[of] = universal.choose_sets(train, test, labels, of, size.sets, seed=seed, **size.least)
-    return Scene(panel, size, train, test, labels, {of: found for of, found in omegas.items() if found}, seed)
+    return Setup(setting, size, train, test, labels, {of: found for of, found in omegas.items() if found}, seed)
 
 
 LEARNERS = {
@@ -246,7 +249,7 @@ def laptop_options(method: str, size: Size) -> dict[str, int]:
     return {"NAG": {"width": 64}, "CMLU_alpha": {"inner_steps": 1}}.get(method, {})
 
 
-def learn(scene: Scene, method: str, of: int = 1, options: dict | None = None, **changes):
+def learn(setup: Setup, method: str, of: int = 1, options: dict | None = None, **changes):
     """Train a method on a scene, or take what was trained before from the store.
 
     Parameters
@@ -270,29 +273,29 @@ def learn(scene: Scene, method: str, of: int = 1, options: dict | None = None, *
         raise ValueError(f"method is {method!r}: did you mean {near!r}? There are {', '.join(METHODS)}")
     if "epsilon" in changes:
         changes = {"step": changes["epsilon"] / 5} | changes
-    training, options = replace(scene.training, **changes), laptop_options(method, scene.size) | (options or {})
+    training, options = replace(setup.training, **changes), laptop_options(method, setup.size) | (options or {})
     if method in ("Oracle", "Or-S"):
-        found = _trained(scene, universal.oracle, training, scene.omegas[1 if method == "Or-S" else of])
+        found = _trained(setup, universal.oracle, training, setup.omegas[1 if method == "Or-S" else of])
         return found if method == "Oracle" else found.basis()
     if method == "Or-C":
-        return _trained(scene, universal.or_c, training, scene.omegas[of], learn(scene, "Or-S", **changes), **options)
-    return _trained(scene, LEARNERS[method], training, scene.labels, **options)
+        return _trained(setup, universal.or_c, training, setup.omegas[of], learn(setup, "Or-S", **changes), **options)
+    return _trained(setup, LEARNERS[method], training, setup.labels, **options)
 
 
-def _trained(scene: Scene, learner: Callable, training: Training, what, *before, **options):
+def _trained(setup: Setup, learner: Callable, training: Training, what, *before, **options):
     """Train it, or take what was trained before from the store."""
     vectors = [universal_.vectors for universal_ in before]
-    settings = asdict(training) | {"progress": True}
-    key = fingerprint.digest(learner, settings, options, what, vectors, scene.identity)
-    return kept(
+    given = asdict(training) | {"progress": True}
+    key = fingerprint.digest(learner, given, options, what, vectors, setup.identity)
+    return cached(
         f"universal/{learner.__name__}-{key[:20]}",
-        load=lambda path: universal.load(path, scene.train),
-        learn=lambda: learner(*before, scene.train, what, training, **options),
+        load=lambda path: universal.load(path, setup.train),
+        learn=lambda: learner(*before, setup.train, what, training, **options),
         save=universal.save,
     )
 
 
-def rates(scene: Scene, methods: Sequence[str] = METHODS, test: Pool | None = None, **changes) -> pd.DataFrame:
+def rates(setup: Setup, methods: Sequence[str] = METHODS, test: Pool | None = None, **changes) -> pd.DataFrame:
     """FR and NT_R of every target set under every method, after the columns dataset, model, method.
 
     Parameters
@@ -310,22 +313,22 @@ def rates(scene: Scene, methods: Sequence[str] = METHODS, test: Pool | None = No
         One row a method and set, with the columns of `universal.evaluate`, `passes` (forward and backward passes of
         training behind the sets of this size) and `per_image` (the same per vector and image).
     """
-    parts, pool = [], test or scene.test
+    parts, pool = [], test or setup.test
     how = {"projection": changes.pop("projection")} if "projection" in changes else {}
-    shelf, most = _shelf(pool, scene.size.attacked), scene.size.attacked
+    shelf, most = _shelf(pool, setup.size.attacked), setup.size.attacked
     for method in methods:
-        for of, omegas in scene.omegas.items():
-            learnt = learn(scene, method, of, **changes)
+        for of, omegas in setup.omegas.items():
+            learnt = learn(setup, method, of, **changes)
             part = _rated(shelf, learnt, pool, omegas, most, **how)
             part.insert(0, "method", method)
             parts.append(part.assign(passes=passes(learnt), per_image=per_image(learnt)))
     rows = pd.concat(parts, ignore_index=True)
-    rows.insert(0, "model", scene.panel.model)
-    rows.insert(0, "dataset", scene.panel.dataset)
+    rows.insert(0, "model", setup.setting.model)
+    rows.insert(0, "dataset", setup.setting.dataset)
     return rows
 
 
-def clipped(scene: Scene) -> pd.DataFrame:
+def clipped(setup: Setup) -> pd.DataFrame:
     """Rates of `SUMS` whose values are cut at ±ε one by one, where the paper scales the whole sum down.
 
     Our addition: scaling makes the sum of n unrelated vectors about √n times weaker, a cut leaves most of its energy.
@@ -336,11 +339,11 @@ def clipped(scene: Scene) -> pd.DataFrame:
     DataFrame
         As of `rates`, with methods called "Or-S, clip" and so on.
     """
-    rows = rates(scene, SUMS, projection="clip")
+    rows = rates(setup, SUMS, projection="clip")
     return rows.assign(method=rows["method"] + ", clip")
 
 
-def own_images(scene: Scene) -> pd.DataFrame:
+def own_images(setup: Setup) -> pd.DataFrame:
     """Rates of the Oracle of two labels and more on the very images that it learns from.
 
     Returns
@@ -348,8 +351,8 @@ def own_images(scene: Scene) -> pd.DataFrame:
     DataFrame
         As of `rates`, with the method called "Oracle's training images".
     """
-    several = {of: omegas for of, omegas in scene.omegas.items() if of > 1}
-    return rates(replace(scene, omegas=several), ["Oracle"], scene.train).assign(method=OWN)
+    several = {of: omegas for of, omegas in setup.omegas.items() if of > 1}
+    return rates(replace(setup, omegas=several), ["Oracle"], setup.train).assign(method=OWN)
 
 
 def _shelf(pool: Pool, most: int) -> Store:

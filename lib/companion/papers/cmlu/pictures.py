@@ -9,14 +9,14 @@ from matplotlib.figure import Figure
 
 from companion.papers.cmlu.claims import IMAGES, SETS
 from companion.papers.cmlu.costs import cumulated
-from companion.papers.cmlu.experiments import METHODS, SUMS, Scene
+from companion.papers.cmlu.experiments import METHODS, SUMS, Setup
 from companion.papers.cmlu.tables import colours, shown
 from companion.report.figures import WIDTH
 
 CUT = ", clip"  # how `experiments.clipped` ends the names of its methods
 
 
-def rates_by_size(means: pd.DataFrame, scenes: Sequence[Scene]) -> Figure:
+def rates_by_size(means: pd.DataFrame, setups: Sequence[Setup]) -> Figure:
     """Draw FR against |Ω|, a column for each victim: the paper's methods, and below them sums scaled and cut.
 
     Parameters
@@ -25,15 +25,15 @@ def rates_by_size(means: pd.DataFrame, scenes: Sequence[Scene]) -> Figure:
         Of `tables.means`, methods of `experiments.clipped` among them.
     scenes : sequence of Scene
     """
-    size = (2.75 * len(scenes) + 1.2, 6.4)
-    figure, axes = plt.subplots(2, len(scenes), figsize=size, sharey=True, squeeze=False, layout="constrained")
-    for column, scene in zip(axes.T, scenes, strict=True):
-        of = means[(means["dataset"] == scene.panel.dataset) & (means["model"] == scene.panel.model)]
+    size = (2.75 * len(setups) + 1.2, 6.4)
+    figure, axes = plt.subplots(2, len(setups), figsize=size, sharey=True, squeeze=False, layout="constrained")
+    for column, setup in zip(axes.T, setups, strict=True):
+        of = means[(means["dataset"] == setup.setting.dataset) & (means["model"] == setup.setting.model)]
         for axis, methods in zip(column, (METHODS, ("Oracle", *SUMS, *(name + CUT for name in SUMS))), strict=True):
             for place, method in enumerate(methods):
                 _line(axis, of[of["method"] == method], method, 0.05 * (place - len(methods) // 2))
-            axis.set(xticks=list(scene.omegas), ylim=(-3, 103))
-        column[0].set_title(f"{scene.panel.name}\n{scene.panel.victim}, ε = {scene.panel.epsilon:g}", fontsize=10)
+            axis.set(xticks=list(setup.omegas), ylim=(-3, 103))
+        column[0].set_title(f"{setup.setting.name}\n{setup.setting.victim}, ε = {setup.setting.epsilon:g}", fontsize=10)
         column[1].set_xlabel("|Ω|")
     for line, title in zip(axes, ("as published", "sums scaled and cut"), strict=True):
         line[0].set_ylabel(f"FR in percent\n{title}")
@@ -51,7 +51,7 @@ def _line(axis: Axes, line: pd.DataFrame, method: str, shift: float) -> None:
     axis.scatter(x, fr, s=26, facecolor=marker["mfc"], edgecolor=marker["mec"], alpha=alpha, zorder=3)
 
 
-def many_targets(means: pd.DataFrame, printed: pd.DataFrame, scene: Scene) -> Figure:
+def many_targets(means: pd.DataFrame, printed: pd.DataFrame, setup: Setup) -> Figure:
     """Draw FR and NT_R against |Ω|, the paper's numbers beside ours; sums that were cut are dashed.
 
     Parameters
@@ -75,7 +75,7 @@ def many_targets(means: pd.DataFrame, printed: pd.DataFrame, scene: Scene) -> Fi
         column[1].set(xlabel="|Ω|", xticks=range(len(sizes)), xticklabels=sizes, ylim=(0, None))
         column[0].set_ylim(-3, 103)
     axes[0, 0].set_title("printed: OpenImages, 100 labels", fontsize=10)
-    axes[0, 1].set_title(f"{scene.panel.victim}, {len(scene.labels)} labels", fontsize=10)
+    axes[0, 1].set_title(f"{setup.setting.victim}, {len(setup.labels)} labels", fontsize=10)
     for axis, measure in zip(axes[:, 0], ("FR", "NT_R"), strict=True):
         axis.set_ylabel(f"{measure} in percent")
     handles, texts = axes[0, 1].get_legend_handles_labels()
@@ -90,7 +90,7 @@ def _style(method: str) -> tuple[dict, dict]:
     return {"color": color, "lw": wide, "ls": "--" if cut else "-"}, {"mfc": "white" if cut else color, "mec": color}
 
 
-def costs(rows: pd.DataFrame, growth: pd.DataFrame, scene: Scene) -> Figure:
+def costs(rows: pd.DataFrame, growth: pd.DataFrame, setup: Setup) -> Figure:
     """Draw the passes of training against the target sets served, and those of one epoch against the labels.
 
     Parameters
@@ -102,18 +102,18 @@ def costs(rows: pd.DataFrame, growth: pd.DataFrame, scene: Scene) -> Figure:
     scene : Scene
     """
     figure, (left, right) = plt.subplots(1, 2, figsize=(WIDTH * 1.3, 3.8), layout="constrained", width_ratios=(1.2, 1))
-    _served(left, rows, 2 ** len(scene.labels) - 1)
+    _served(left, rows, 2 ** len(setup.labels) - 1)
     for method, line in growth.groupby("method", sort=False):
         what = "a vector for each label" if method == "CMLU_beta" else "a vector for each set\nthat some image contains"
         right.plot(line["labels"], line["passes"], "o-", color=colours()[method], label=f"{shown(method)}: {what}")
     right.set(
         xlabel="labels that may be attacked",
         ylabel="passes of an epoch / its images",
-        xticks=range(1, len(scene.labels) + 1),
+        xticks=range(1, len(setup.labels) + 1),
         title="Counted, one epoch",
     )
     right.legend(loc="upper left", fontsize=8)
-    figure.suptitle(scene.panel.victim, fontsize=10)
+    figure.suptitle(setup.setting.victim, fontsize=10)
     return figure
 
 

@@ -7,14 +7,14 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from companion.papers.cmlu.experiments import Scene, learn
+from companion.papers.cmlu.experiments import Setup, learn
 from flipbook.metrics import ssim
 from flipbook.universal import projections
 from flipbook.universal.plane import Plane, plane
 from flipbook.universal.pool import named
 
 
-def switched_off(scene: Scene, methods: Sequence[str], omegas: Sequence[tuple[int, int]]) -> pd.DataFrame:
+def switched_off(setup: Setup, methods: Sequence[str], omegas: Sequence[tuple[int, int]]) -> pd.DataFrame:
     """How often each label of a pair goes off under either vector alone and under their sum, on images with both.
 
     Returns
@@ -25,16 +25,16 @@ def switched_off(scene: Scene, methods: Sequence[str], omegas: Sequence[tuple[in
     """
     lines = []
     for method in methods:
-        basis = learn(scene, method)
+        basis = learn(setup, method)
         for omega in omegas:
-            index = scene.test.containing(omega)
+            index = setup.test.containing(omega)
             for name, part in zip(("first", "second", "sum"), ((omega[0],), (omega[1],), omega), strict=True):
-                on = attacked_logits(scene, basis, part, index)[:, list(omega)] > 0
+                on = attacked_logits(setup, basis, part, index)[:, list(omega)] > 0
                 off = 100 * (~on).double().mean(dim=0)
                 line = {
                     "method": method,
                     "omega": omega,
-                    "labels": named(omega, scene.test.names),
+                    "labels": named(omega, setup.test.names),
                     "perturbation": name,
                 }
                 both = 100 * (~on).all(dim=1).double().mean().item()
@@ -44,23 +44,23 @@ def switched_off(scene: Scene, methods: Sequence[str], omegas: Sequence[tuple[in
     return pd.DataFrame(lines)
 
 
-def attacked(scene: Scene, learnt, omega: tuple[int, ...], index: Tensor) -> Tensor:
+def attacked(setup: Setup, learnt, omega: tuple[int, ...], index: Tensor) -> Tensor:
     """Test images of these indices under the perturbation of a target set."""
-    return projections.apply(scene.test.take(index), learnt.compose(omega).to(scene.test.device))
+    return projections.apply(setup.test.take(index), learnt.compose(omega).to(setup.test.device))
 
 
-def attacked_logits(scene: Scene, learnt, omega: tuple[int, ...], index: Tensor) -> Tensor:
+def attacked_logits(setup: Setup, learnt, omega: tuple[int, ...], index: Tensor) -> Tensor:
     """Return the victim's logits (n, C) of what `attacked` returns."""
     with torch.no_grad():
-        return scene.test.net(attacked(scene, learnt, omega, index))
+        return setup.test.net(attacked(setup, learnt, omega, index))
 
 
-def similarity(scene: Scene, learnt, images: int = 32) -> list[float]:
+def similarity(setup: Setup, learnt, images: int = 32) -> list[float]:
     """Mean SSIM of test images with every label's vector, on at most so many images that contain the label."""
     values = []
-    for label in scene.labels:
-        index = scene.test.containing((label,))[:images]
-        values.append(ssim(attacked(scene, learnt, (label,), index), scene.test.take(index)).mean().item())
+    for label in setup.labels:
+        index = setup.test.containing((label,))[:images]
+        values.append(ssim(attacked(setup, learnt, (label,), index), setup.test.take(index)).mean().item())
     return values
 
 
@@ -79,7 +79,7 @@ def coordinates(learnt, vector: Tensor, pair: tuple[int, int]) -> tuple[float, f
     return e[0].item(), e[1].item(), ((e @ axes).square().sum() / flat.square().sum()).item()
 
 
-def outside(scene: Scene, omegas: Sequence[tuple[int, int]]) -> pd.DataFrame:
+def outside(setup: Setup, omegas: Sequence[tuple[int, int]]) -> pd.DataFrame:
     """How much of the Oracle's own vector for a pair lies outside the plane of its vectors for the two labels.
 
     Returns
@@ -87,19 +87,19 @@ def outside(scene: Scene, omegas: Sequence[tuple[int, int]]) -> pd.DataFrame:
     DataFrame
         One row a pair: omega, images (that contain it) and share (of the vector's squared length, in percent).
     """
-    basis, own = learn(scene, "Or-S"), learn(scene, "Oracle", 2)
+    basis, own = learn(setup, "Or-S"), learn(setup, "Oracle", 2)
     lines = []
     for omega in omegas:
         *_, inside = coordinates(basis, own.compose(omega), omega)
-        lines.append({"omega": omega, "images": len(scene.test.containing(omega)), "share": 100 * (1 - inside)})
+        lines.append({"omega": omega, "images": len(setup.test.containing(omega)), "share": 100 * (1 - inside)})
     return pd.DataFrame(lines)
 
 
-def planes(scene: Scene, method: str, pairs: Sequence[tuple[int, int]], points: int, images: int) -> list[Plane]:
+def planes(setup: Setup, method: str, pairs: Sequence[tuple[int, int]], points: int, images: int) -> list[Plane]:
     """Walk over the plane of each pair's vectors, from -0.4 ε to 2 ε, on at most so many test images a pair."""
-    basis, ε = learn(scene, method), scene.panel.epsilon
+    basis, ε = learn(setup, method), setup.setting.epsilon
     return [
-        plane(basis, scene.test, [pair], low=-0.4 * ε, high=2 * ε, points=points, images=images, progress=False)
+        plane(basis, setup.test, [pair], low=-0.4 * ε, high=2 * ε, points=points, images=images, progress=False)
         for pair in pairs
     ]
 
@@ -145,7 +145,7 @@ def gains(rows: pd.DataFrame, method: str) -> pd.Series:
     return both["sum"] - both[["first", "second"]].max(axis=1)
 
 
-def telling(scene: Scene, method: str, omega: tuple[int, int], count: int) -> Tensor:
+def telling(setup: Setup, method: str, omega: tuple[int, int], count: int) -> Tensor:
     """Test images of a pair, those first that show most: the sum hides both labels, few of its vectors do alone.
 
     Returns
@@ -153,9 +153,9 @@ def telling(scene: Scene, method: str, omega: tuple[int, int], count: int) -> Te
     Tensor (count,)
         Indices; images that show the same stay in their order.
     """
-    basis, index = learn(scene, method), scene.test.containing(omega)
+    basis, index = learn(setup, method), setup.test.containing(omega)
     first, second, both = (
-        ~(attacked_logits(scene, basis, part, index)[:, list(omega)] > 0).any(dim=1)
+        ~(attacked_logits(setup, basis, part, index)[:, list(omega)] > 0).any(dim=1)
         for part in ((omega[0],), (omega[1],), omega)
     )
     score = 3 * both.int() - first.int() - second.int()

@@ -9,7 +9,7 @@ import pandas as pd
 import seaborn as sns
 
 from companion import datasets, victims
-from companion.papers.cmlu.experiments import LEARNERS, METHODS, SUMS, Panel, Scene, Size, laptop_options
+from companion.papers.cmlu.experiments import LEARNERS, METHODS, SUMS, Setting, Setup, Size, laptop_options
 from flipbook import universal
 from flipbook.universal import Pool
 
@@ -71,7 +71,7 @@ def occurrences(pool: Pool, sizes: Sequence[int], labels: Sequence[int]) -> pd.D
     return pd.DataFrame(lines)
 
 
-def supply(scene: Scene, sizes: Sequence[int]) -> pd.DataFrame:
+def supply(setup: Setup, sizes: Sequence[int]) -> pd.DataFrame:
     """Why there are sets of a size or not: how many images carry them, and how many sets have enough.
 
     Returns
@@ -79,9 +79,9 @@ def supply(scene: Scene, sizes: Sequence[int]) -> pd.DataFrame:
     DataFrame
         One column a size, one row a number, under the victim's name.
     """
-    test, train = (occurrences(pool, sizes, scene.labels).set_index("size") for pool in (scene.test, scene.train))
+    test, train = (occurrences(pool, sizes, setup.labels).set_index("size") for pool in (setup.test, setup.train))
     enough = [
-        len(universal.choose_sets(scene.train, scene.test, scene.labels, of, 10**6, **scene.size.least)) for of in sizes
+        len(universal.choose_sets(setup.train, setup.test, setup.labels, of, 10**6, **setup.size.least)) for of in sizes
     ]
     rows = {
         "test images": test["images"],
@@ -89,7 +89,7 @@ def supply(scene: Scene, sizes: Sequence[int]) -> pd.DataFrame:
         "training images of one set, at most": train["most"],
         "sets with enough of both": pd.Series(enough, index=test.index),
     }
-    return pd.concat({scene.panel.victim: pd.DataFrame(rows).T})
+    return pd.concat({setup.setting.victim: pd.DataFrame(rows).T})
 
 
 def tabular(frame: pd.DataFrame) -> pd.DataFrame:
@@ -119,27 +119,27 @@ def in_order(printed: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
     return printed.loc[order].reset_index(drop=True)
 
 
-def describe(panel: Panel) -> str:
+def describe(setting: Setting) -> str:
     """A panel's victim with what it stands in for and its quality, as captions say it."""
-    about = victims.describe(panel.victim)
-    return f"{panel.victim} ({about.stands_for}; {about.metric} {about.quality:.3f}; ε = {panel.epsilon:g})"
+    about = victims.describe(setting.victim)
+    return f"{setting.victim} ({about.stands_for}; {about.metric} {about.quality:.3f}; ε = {setting.epsilon:g})"
 
 
-def captions(scenes: Sequence[Scene]) -> str:
+def captions(setups: Sequence[Setup]) -> str:
     """The data sets of some scenes."""
-    found = {scene.panel.data: datasets.load(scene.panel.data, "test").caption for scene in scenes}
+    found = {setup.setting.data: datasets.load(setup.setting.data, "test").caption for setup in setups}
     return "; ".join(found.values())
 
 
-def reduced(scenes: Sequence[Scene], methods: Sequence[str] = METHODS) -> str:
+def reduced(setups: Sequence[Setup], methods: Sequence[str] = METHODS) -> str:
     """What is smaller than in the paper, or otherwise than there, for the methods that are run."""
     labels, training, ε, κ = ({} for _ in range(4))
-    for scene in scenes:
-        labels.setdefault(len(scene.labels), []).append(scene.panel.dataset)
-        training.setdefault(scene.size.training, []).append(scene.panel.dataset)
-        ε.setdefault(scene.panel.epsilon, []).append(scene.panel.dataset)
-        κ.setdefault(scene.panel.kappa, []).append(scene.panel.dataset)
-    size = scenes[0].size
+    for setup in setups:
+        labels.setdefault(len(setup.labels), []).append(setup.setting.dataset)
+        training.setdefault(setup.size.training, []).append(setup.setting.dataset)
+        ε.setdefault(setup.setting.epsilon, []).append(setup.setting.dataset)
+        κ.setdefault(setup.setting.kappa, []).append(setup.setting.dataset)
+    size = setups[0].size
     parts = [
         f"{_by_data(labels)} labels that may be attacked (paper: 25, 40 and 100)",
         f"{size.sets} target sets a size at most, {size.attacked} images of each",

@@ -14,12 +14,11 @@ from torch import Tensor
 
 from companion import datasets, paths, victims
 from companion.papers.pools import clean_logits, first_images
-from companion.papers.with_logits import observed
+from companion.papers.with_logits import with_logits
 from companion.sampling import target_sets
-from flipbook import attacks, graphs
+from flipbook import attacks, evaluation, graphs
 from flipbook.core.validation import check_choice
-from flipbook.evaluation import experiment
-from flipbook.evaluation.experiment import Trial
+from flipbook.evaluation import AttackConfig
 from flipbook.goals import Goal, HideLabels, LabelVector
 from flipbook.graphs import KnowledgeGraph, consistency
 
@@ -31,7 +30,7 @@ MEASURES = {"fr_n": "FR_N", "fr_s": "FR_S", "ntr_all": "NT_R", "fr_s_global": "F
 
 
 @dataclass(frozen=True)
-class Panel:
+class Setting:
     """One victim: data set and model as printed, and what stands in their place.
 
     splits are the parts of the data set that hold images to attack; no victim was trained on them.
@@ -47,16 +46,16 @@ class Panel:
 _HEADS = {"ML-GCN": "gcn", "ASL": "asl", "ML-Decoder": "decoder"}
 _STANDS = {"PASCAL-VOC": "pictograms20", "NUS-WIDE": "pictograms81"}
 # Sets of five labels are rare in pictograms268: the test images alone have eight of them.
-_OPEN_IMAGES = Panel("OpenImages", "ASL", "pictograms268", "pictograms268-asl", ("test", "validation"))
+_OPEN_IMAGES = Setting("OpenImages", "ASL", "pictograms268", "pictograms268-asl", ("test", "validation"))
 _PANELS = {
-    "table-01": [Panel(dataset, m, d, f"{d}-{head}") for m, head in _HEADS.items() for dataset, d in _STANDS.items()],
+    "table-01": [Setting(dataset, m, d, f"{d}-{head}") for m, head in _HEADS.items() for dataset, d in _STANDS.items()],
     "table-02": [_OPEN_IMAGES],
     "figure-01": [_OPEN_IMAGES],
-    "figure-02": [Panel("PASCAL-VOC", m, "pictograms20", f"pictograms20-{head}") for m, head in _HEADS.items()],
+    "figure-02": [Setting("PASCAL-VOC", m, "pictograms20", f"pictograms20-{head}") for m, head in _HEADS.items()],
 }
 
 
-def panels(artefact: str, profile: str = "laptop") -> list[Panel]:
+def settings(artefact: str, profile: str = "laptop") -> list[Setting]:
     """The victims of an artefact.
 
     Raises
@@ -75,9 +74,9 @@ def panels(artefact: str, profile: str = "laptop") -> list[Panel]:
     return _PANELS[artefact]
 
 
-def panel(artefact: str, profile: str, model: str) -> Panel:
+def setting(artefact: str, profile: str, model: str) -> Setting:
     """The panel of an artefact with a model as printed, such as "ASL"."""
-    found = {panel.model: panel for panel in panels(artefact, profile)}
+    found = {setting.model: setting for setting in settings(artefact, profile)}
     check_choice("model", model, tuple(found))
     return found[model]
 
@@ -142,7 +141,7 @@ class Clean:
         Images that these were chosen from.
     """
 
-    panel: Panel
+    setting: Setting
     model: torch.nn.Module
     graph: KnowledgeGraph
     caption: str
@@ -152,28 +151,28 @@ class Clean:
     looked_at: int
 
 
-def clean(panel: Panel, pool: int, device: str = "cpu") -> Clean:
+def clean(setting: Setting, pool: int, device: str = "cpu") -> Clean:
     """Load a victim and look at its data.
 
     The authors take images with consistent predictions of ML-GCN for all three models; here it is the attacked model's
     own predictions that must be consistent, since Ψ is not well defined for others.
     """
-    model, graph = victims.load(panel.victim, device=device), graphs.load(panel.data)
+    model, graph = victims.load(setting.victim, device=device), graphs.load(setting.data)
     images, places, before = [], [], 0
-    for split in panel.splits:
-        data = datasets.load(panel.data, split=split)
-        images.append(first_images(panel.data, split, pool))
+    for split in setting.splits:
+        data = datasets.load(setting.data, split=split)
+        images.append(first_images(setting.data, split, pool))
         places += range(before, before + len(images[-1]))
         before += len(data)
     images = torch.cat(images)
     on = (clean_logits(model, images) > 0).cpu()
     chosen = consistency.globally_consistent(graph, on).nonzero().flatten()
     indices = [places[i] for i in chosen.tolist()]
-    return Clean(panel, model, graph, data.caption, images[chosen], indices, on[chosen], len(images))
+    return Clean(setting, model, graph, data.caption, images[chosen], indices, on[chosen], len(images))
 
 
 @dataclass(frozen=True)
-class Scene:
+class Setup:
     """Pairs of an image and a target set.
 
     Attributes
@@ -217,10 +216,10 @@ class Scene:
     def __len__(self) -> int:
         return len(self.rows)
 
-    def __getitem__(self, index) -> "Scene":
+    def __getitem__(self, index) -> "Setup":
         return replace(self, rows=self.rows[index], numbers=self.numbers[index])
 
-    def firsts(self, most: int | None = None) -> "Scene":
+    def firsts(self, most: int | None = None) -> "Setup":
         """The first pair of every target set, or of the first so many."""
         numbers = self.numbers.tolist()
         return self[[numbers.index(number) for number in range(len(self.sets))][:most]]
@@ -233,7 +232,7 @@ class Scene:
         return texts
 
 
-def scene(clean: Clean, labels: int, size: Size, seed: int = 0) -> Scene:
+def setup(clean: Clean, labels: int, size: Size, seed: int = 0) -> Setup:
     """Draw target sets of so many labels, keyed by `seed`, and pair each with the first images that hold it.
 
     Deviation on Open Images: the authors use no label twice and ask for 50 images; the stand-in has fewer labels an
@@ -247,75 +246,75 @@ def scene(clean: Clean, labels: int, size: Size, seed: int = 0) -> Scene:
     drawn = target_sets.draw([target_sets.Pool(clean.predicted, size.at_least)], labels, size.sets, seed)
     if not len(drawn):
         raise ValueError(
-            f"no {labels} labels are on together in {size.at_least} images of {clean.panel.data}: "
+            f"no {labels} labels are on together in {size.at_least} images of {clean.setting.data}: "
             "ask for fewer labels, a lower `at_least` or a larger `pool`"
         )
-    return Scene(clean, drawn, *target_sets.pairs(clean.predicted, drawn, size.images))
+    return Setup(clean, drawn, *target_sets.pairs(clean.predicted, drawn, size.images))
 
 
-def trial(method: str, attack, goal: Goal, shown: str = "", **hyper) -> Trial:
+def config(method: str, attack, goal: Goal, shown: str = "", **hyper) -> AttackConfig:
     """An attack as a row of a table; what the model sees afterwards is kept."""
-    return Trial(method, shown, partial(observed, attack=attack), hyper, goal=goal)
+    return AttackConfig(method, shown, partial(with_logits, attack=attack), hyper, goal=goal)
 
 
-def bounded(scene: Scene, bound: float, max_iterations: int) -> list[Trial]:
+def bounded(setup: Setup, bound: float, max_iterations: int) -> list[AttackConfig]:
     """MLA-U, MLA-C and GMLA within a bound (Table 1)."""
     hyper = {"bound": bound, "max_iterations": max_iterations}
-    Ω, Ψ = HideLabels(scene.Ω), HideLabels(scene.Ψ)
+    Ω, Ψ = HideLabels(setup.Ω), HideLabels(setup.Ψ)
     return [
-        trial("MLA-U", attacks.mla_u, Ω, **hyper),
-        trial("MLA-C", attacks.mla_c, Ω, **hyper),
-        trial("GMLA", attacks.gmla, Ψ, **hyper),
+        config("MLA-U", attacks.mla_u, Ω, **hyper),
+        config("MLA-C", attacks.mla_c, Ω, **hyper),
+        config("GMLA", attacks.gmla, Ψ, **hyper),
     ]
 
 
-def linear(scene: Scene, max_iterations: int = 10, lower: str = "all") -> list[Trial]:
+def linear(setup: Setup, max_iterations: int = 10, lower: str = "all") -> list[AttackConfig]:
     """MLA-LP: Ω off and every other label as it is; it knows no bound. `lower` is the released program's by default."""
-    goal = LabelVector(scene.predicted & ~scene.Ω)
-    return [trial("MLA-LP", attacks.mla_lp, goal, max_iterations=max_iterations, lower=lower)]
+    goal = LabelVector(setup.predicted & ~setup.Ω)
+    return [config("MLA-LP", attacks.mla_lp, goal, max_iterations=max_iterations, lower=lower)]
 
 
-def ablation(scene: Scene, bound: float, max_iterations: int) -> list[Trial]:
+def ablation(setup: Setup, bound: float, max_iterations: int) -> list[AttackConfig]:
     """GMLA and what is left of it without its projection (Table 2)."""
-    goal, hyper = HideLabels(scene.Ψ), {"bound": bound, "max_iterations": max_iterations}
+    goal, hyper = HideLabels(setup.Ψ), {"bound": bound, "max_iterations": max_iterations}
     variants = {"GMLA_alpha": attacks.mla_u, "GMLA_beta": attacks.mla_c, "GMLA": attacks.gmla}
-    return [trial(name, attack, goal, **hyper) for name, attack in variants.items()]
+    return [config(name, attack, goal, **hyper) for name, attack in variants.items()]
 
 
-def thresholds(scene: Scene, taus: list[float], bound: float, max_iterations: int) -> list[Trial]:
+def thresholds(setup: Setup, taus: list[float], bound: float, max_iterations: int) -> list[AttackConfig]:
     """GMLA with each of some thresholds τ (Figure 1), its cosines traced."""
-    goal, hyper = HideLabels(scene.Ψ), {"bound": bound, "max_iterations": max_iterations, "trace": True}
-    return [trial("GMLA", attacks.gmla, goal, f"τ = {tau:g}", tau=tau, **hyper) for tau in taus]
+    goal, hyper = HideLabels(setup.Ψ), {"bound": bound, "max_iterations": max_iterations, "trace": True}
+    return [config("GMLA", attacks.gmla, goal, f"τ = {tau:g}", tau=tau, **hyper) for tau in taus]
 
 
-def deepfools(scene: Scene, max_iterations: int, mode: str = "all") -> list[Trial]:
+def deepfools(setup: Setup, max_iterations: int, mode: str = "all") -> list[AttackConfig]:
     """ML-DeepFool with the three ways to say what it must keep (Figure 2).
 
     The bound is the paper's 5000 grey levels, brought to the size of these images by the mean square.
     """
     goals = {
-        "MLA-U": HideLabels(scene.Ω),
-        "MLA-C": LabelVector(scene.predicted & ~scene.Ω),
-        "GMLA_alpha": HideLabels(scene.Ψ),
+        "MLA-U": HideLabels(setup.Ω),
+        "MLA-C": LabelVector(setup.predicted & ~setup.Ω),
+        "GMLA_alpha": HideLabels(setup.Ψ),
     }
-    bound = LARGEST_RMSD / 255 * scene.images[0].numel() ** 0.5
+    bound = LARGEST_RMSD / 255 * setup.images[0].numel() ** 0.5
     hyper = {"max_iterations": max_iterations, "mode": mode, "bound": bound}
-    return [trial(name, attacks.ml_deepfool, goal, **hyper) for name, goal in goals.items()]
+    return [config(name, attacks.ml_deepfool, goal, **hyper) for name, goal in goals.items()]
 
 
-def run(scene: Scene, trials: list[Trial], within: float | None = None, **options) -> pd.DataFrame:
-    """Rows of `experiment.grid` on the pairs of a scene, with GMLA's measures.
+def run(setup: Setup, configs: list[AttackConfig], within: float | None = None, **options) -> pd.DataFrame:
+    """Rows of `evaluation.grid` on the pairs of a scene, with GMLA's measures.
 
     Parameters
     ----------
     scene : Scene
-    trials : list of Trial
+    trials : list of AttackConfig
         From this module.
     within : float, optional
         Which answers count: without it those that reached the trial's goal, with it those that change no pixel by more.
         In place of others the clean image is measured, as in the authors' program.
     options
-        For `experiment.grid`.
+        For `evaluation.grid`.
 
     Returns
     -------
@@ -323,26 +322,26 @@ def run(scene: Scene, trials: list[Trial], within: float | None = None, **option
         After the columns of `grid`: dataset and model (as printed), labels (|Ω|), target_set (its number), the columns
         of `consistency.measure`, ssim and rmsd (grey levels) NaN where the answer does not count or leaves Ω on.
     """
-    rows = experiment.grid(trials, scene.clean.model, scene.images, ids=scene.indices, **options)
+    rows = evaluation.grid(configs, setup.clean.model, setup.images, ids=setup.indices, **options)
     counts = rows["reached"].astype(bool) if within is None else rows["linf"] <= within * (1 + 1e-5)
-    return _measured(scene, rows, counts, len(trials))
+    return _measured(setup, rows, counts, len(configs))
 
 
-def unfiltered(scene: Scene, trials: list[Trial], **options) -> pd.DataFrame:
+def unfiltered(setup: Setup, configs: list[AttackConfig], **options) -> pd.DataFrame:
     """Rows of MLA-LP in which every answer counts, however large: rows of ours."""
-    return run(scene, trials, within=1.0, **options).replace({"method": {"MLA-LP": UNFILTERED}})
+    return run(setup, configs, within=1.0, **options).replace({"method": {"MLA-LP": UNFILTERED}})
 
 
-def _measured(scene: Scene, rows: pd.DataFrame, counts: pd.Series, times: int) -> pd.DataFrame:
-    after = torch.stack(experiment.traces(rows, "logits")) > 0
-    before, Ω = scene.predicted.repeat(times, 1), scene.Ω.repeat(times, 1)
-    measures = consistency.measure(before, after, Ω, scene.clean.graph, torch.tensor(counts.to_numpy()))
-    panel, succeeded = scene.clean.panel, measures["fr_n"] > 0
-    rows.insert(0, "dataset", panel.dataset)
-    rows.insert(1, "model", panel.model)
+def _measured(setup: Setup, rows: pd.DataFrame, counts: pd.Series, times: int) -> pd.DataFrame:
+    after = torch.stack(evaluation.traces(rows, "logits")) > 0
+    before, Ω = setup.predicted.repeat(times, 1), setup.Ω.repeat(times, 1)
+    measures = consistency.measure(before, after, Ω, setup.clean.graph, torch.tensor(counts.to_numpy()))
+    setting, succeeded = setup.clean.setting, measures["fr_n"] > 0
+    rows.insert(0, "dataset", setting.dataset)
+    rows.insert(1, "model", setting.model)
     return rows.assign(
-        labels=int(scene.Ω[0].sum()),
-        target_set=scene.numbers.tolist() * times,
+        labels=int(setup.Ω[0].sum()),
+        target_set=setup.numbers.tolist() * times,
         rmsd=255 * (rows["mse"] ** 0.5).where(succeeded),
         ssim=rows["ssim"].where(succeeded),
         passes=rows["forwards"] + rows["backwards"],
@@ -382,30 +381,30 @@ COLUMNS = tuple(f"{sign}{shown}" for _, shown in _PRINTED for sign in ("", "± "
 EXTRA = ("FR_S global", "NT_R of successes", "pairs", "passes")
 
 
-def describe(panel: Panel) -> str:
+def describe(setting: Setting) -> str:
     """A panel's victim with what it stands in for, as captions say it."""
-    about = victims.describe(panel.victim)
-    return f"{panel.victim} (stands in for {about.stands_for}, {about.metric} {about.quality:.3f})"
+    about = victims.describe(setting.victim)
+    return f"{setting.victim} (stands in for {about.stands_for}, {about.metric} {about.quality:.3f})"
 
 
-def summary(scenes: list[Scene]) -> str:
+def summary(setups: list[Setup]) -> str:
     """Victims, images to choose from, target sets and pairs of some scenes, a line each."""
     lines = []
-    for scene in scenes:
-        clean, sets = scene.clean, scene.sets
+    for setup in setups:
+        clean, sets = setup.clean, setup.sets
         eligible = "many" if sets.eligible is None else sets.eligible
         abstract = int((sets.masks(len(clean.graph)) & clean.graph.abstract).any(1).sum())
         lines.append(
-            f"{clean.panel.victim}: {len(clean.indices)} of {clean.looked_at} images with consistent predictions; "
-            f"{len(sets)} of {eligible} sets of {int(scene.Ω[0].sum())} labels ({abstract} with an abstract one), "
-            f"{len(scene)} pairs, Ψ larger than Ω in {int((scene.Ψ & ~scene.Ω).any(1).sum())}"
+            f"{clean.setting.victim}: {len(clean.indices)} of {clean.looked_at} images with consistent predictions; "
+            f"{len(sets)} of {eligible} sets of {int(setup.Ω[0].sum())} labels ({abstract} with an abstract one), "
+            f"{len(setup)} pairs, Ψ larger than Ω in {int((setup.Ψ & ~setup.Ω).any(1).sum())}"
         )
     return "\n".join(lines)
 
 
-def reduced(artefact: str, size: Size, scenes: list[Scene]) -> str:
+def reduced(artefact: str, size: Size, setups: list[Setup]) -> str:
     """What is smaller than in the paper: target sets, images for each and steps."""
-    full, sets = _PAPER[artefact], max(len(scene.sets) for scene in scenes)
+    full, sets = _PAPER[artefact], max(len(setup.sets) for setup in setups)
     parts = [f"{sets} target sets"] if sets < full.sets else []
     parts += [f"{size.images} of {full.images} images a set"] if size.images < full.images else []
     parts += [f"{size.iterations} of {full.iterations} steps"] if size.iterations < full.iterations else []
@@ -414,13 +413,13 @@ def reduced(artefact: str, size: Size, scenes: list[Scene]) -> str:
 
 def cosines(rows: pd.DataFrame) -> Tensor:
     """The cosine ρ at every step of these rows of `thresholds`, one after the other."""
-    steps = torch.cat(experiment.traces(rows, "rho"))
+    steps = torch.cat(evaluation.traces(rows, "rho"))
     return steps[~steps.isnan()]
 
 
 def steps(rows: pd.DataFrame) -> pd.DataFrame:
     """Of every row of `thresholds`: its steps, those projected, and those with opposed directions (ρ below 0)."""
-    rho, projected = (torch.stack(experiment.traces(rows, name)) for name in ("rho", "projected"))
+    rho, projected = (torch.stack(evaluation.traces(rows, name)) for name in ("rho", "projected"))
     counts = {"steps": ~rho.isnan(), "projected": projected == 1, "opposed": rho < 0}
     return pd.DataFrame({name: of.sum(1).numpy() for name, of in counts.items()}, index=rows.index)
 

@@ -14,12 +14,12 @@ from torch import Tensor
 from companion import datasets, victims
 from companion.sampling import images
 from flipbook import attacks
-from flipbook.evaluation.experiment import Trial
+from flipbook.evaluation import AttackConfig
 from flipbook.goals import ClassTarget, Goal, LabelVector
 
 
 @dataclass(frozen=True)
-class Panel:
+class Setting:
     """One victim of a table.
 
     Attributes
@@ -44,25 +44,25 @@ class Panel:
 
 _NETS = {"a": "resnet", "b": "vit", "c": "mlp"}  # for ResNet50, ViT-B/16 and CLIP + MLP
 _PANELS = {
-    "table-01": [Panel("", "signs43", "signs43-onehot", "class")],
-    "table-02": [Panel("", "pictograms238", "pictograms238-onehot", "class")],
-    "table-03": [Panel("", "signs32", "signs32-ecoc", "class")],
-    "table-04": [Panel("", "pictograms10", "pictograms10-ecoc", "class")],
-    "table-05": [Panel("", "digits", "digits-ecoc", "class")],
-    "table-06": [Panel("", "pictograms20", "pictograms20-resnet", "training")],
-    "table-07": [Panel("", "pictograms20", "pictograms20-resnet", "5")],
-    "table-08": [Panel("", "pictograms20", "pictograms20-resnet", "10")],
-    "table-09": [Panel("", "pictograms20", "pictograms20-resnet", "20")],
-    "table-10": [Panel(p, "pictograms20", f"pictograms20-{net}", "training") for p, net in _NETS.items()],
-    "table-11": [Panel(p, "pictograms20", f"pictograms20-{net}", "10") for p, net in _NETS.items()],
+    "table-01": [Setting("", "signs43", "signs43-onehot", "class")],
+    "table-02": [Setting("", "pictograms238", "pictograms238-onehot", "class")],
+    "table-03": [Setting("", "signs32", "signs32-ecoc", "class")],
+    "table-04": [Setting("", "pictograms10", "pictograms10-ecoc", "class")],
+    "table-05": [Setting("", "digits", "digits-ecoc", "class")],
+    "table-06": [Setting("", "pictograms20", "pictograms20-resnet", "training")],
+    "table-07": [Setting("", "pictograms20", "pictograms20-resnet", "5")],
+    "table-08": [Setting("", "pictograms20", "pictograms20-resnet", "10")],
+    "table-09": [Setting("", "pictograms20", "pictograms20-resnet", "20")],
+    "table-10": [Setting(p, "pictograms20", f"pictograms20-{net}", "training") for p, net in _NETS.items()],
+    "table-11": [Setting(p, "pictograms20", f"pictograms20-{net}", "10") for p, net in _NETS.items()],
     "table-12": [
-        Panel("a", "pictograms80", "pictograms80-resnet", "10", False),
-        Panel("b", "pictograms80", "pictograms80-mlp", "10", False),
+        Setting("a", "pictograms80", "pictograms80-resnet", "10", False),
+        Setting("b", "pictograms80", "pictograms80-mlp", "10", False),
     ],
-    "table-13": [Panel("", "pictograms81", "pictograms81-mlp", "10", False)],
+    "table-13": [Setting("", "pictograms81", "pictograms81-mlp", "10", False)],
     "table-14": [
-        Panel("a", "pictograms81", "pictograms81-mlp", "training", False),
-        Panel("b", "pictograms81", "pictograms81-mlp", "off", False),
+        Setting("a", "pictograms81", "pictograms81-mlp", "training", False),
+        Setting("b", "pictograms81", "pictograms81-mlp", "off", False),
     ],
 }
 # The paper profile: data and victim of each panel, by its letter, as far as loaders and architectures go. CLIP + MLP
@@ -77,7 +77,7 @@ _PAPER = {
 }
 
 
-def panels(artefact: str, profile: str = "laptop") -> list[Panel]:
+def settings(artefact: str, profile: str = "laptop") -> list[Setting]:
     """The panels of a table: stand-ins in the laptop profile, the paper's own data and victims in the paper profile.
 
     Raises
@@ -92,16 +92,16 @@ def panels(artefact: str, profile: str = "laptop") -> list[Panel]:
     if profile != "paper":
         raise ValueError(f"profile is {profile!r}: choose 'laptop' or 'paper'")
     if artefact not in _PAPER:
-        missing = ", ".join(sorted({panel.data for panel in _PANELS[artefact]}))
+        missing = ", ".join(sorted({setting.data for setting in _PANELS[artefact]}))
         raise ValueError(
             f"{artefact} has no paper profile yet: there are no paper-scale victims for what {missing} stands in for; "
             f"run it with profile 'laptop', or one of {', '.join(_PAPER)}"
         )
     own = _PAPER[artefact]
     return [
-        replace(panel, data=own[panel.letter][0], victim=own[panel.letter][1])
-        for panel in _PANELS[artefact]
-        if panel.letter in own
+        replace(setting, data=own[setting.letter][0], victim=own[setting.letter][1])
+        for setting in _PANELS[artefact]
+        if setting.letter in own
     ]
 
 
@@ -146,10 +146,10 @@ def size(artefact: str, profile: str, images: int = 0, largest_search: int = 0, 
 
 
 @dataclass(frozen=True)
-class Scene:
+class Setup:
     """All that a panel's attacks share: the victim, the images and what they must become."""
 
-    panel: Panel
+    setting: Setting
     model: torch.nn.Module
     data: object
     chosen: images.Selection
@@ -162,23 +162,25 @@ class Scene:
         return self.goal.target.shape[1] if isinstance(self.goal, LabelVector) else None
 
 
-def scene(panel: Panel, images: int, device: str = "cpu", seed: int = 0) -> Scene:
+def setup(setting: Setting, images: int, device: str = "cpu", seed: int = 0) -> Setup:
     """Load a panel's victim, draw its test images, and give every image its target (section VI-A).
 
     Images and targets are keyed by `seed` and the image, so that more images extend the list.
     """
-    model, codebook = victims.load(panel.victim, device=device), victims.codebook(panel.victim)
-    data = datasets.load(panel.data, split="test")
-    chosen = images.select(model, data, images, seed, codebook, panel.require_correct)
-    return Scene(panel, model, data, chosen, _goal(panel, chosen, data, codebook, seed), codebook)
+    model, codebook = victims.load(setting.victim, device=device), victims.codebook(setting.victim)
+    data = datasets.load(setting.data, split="test")
+    chosen = images.select(model, data, images, seed, codebook, setting.require_correct)
+    return Setup(setting, model, data, chosen, _goal(setting, chosen, data, codebook, seed), codebook)
 
 
-def one_image(panel: Panel, source: str, target: str, device: str = "cpu", seed: int = 0, among: int = 200) -> Scene:
+def one_image(
+    setting: Setting, source: str, target: str, device: str = "cpu", seed: int = 0, among: int = 200
+) -> Setup:
     """The first drawn image of class `source`, to become class `target`; empty names take what is drawn."""
-    many = scene(panel, among, device, seed)
+    many = setup(setting, among, device, seed)
     for name in filter(None, (source, target)):
         if name not in many.data.labels:
-            raise ValueError(f"class {name!r} is not one of {panel.data}: {', '.join(many.data.labels)}")
+            raise ValueError(f"class {name!r} is not one of {setting.data}: {', '.join(many.data.labels)}")
     fits = [i for i, own in enumerate(many.chosen.targets.tolist()) if not source or many.data.labels[own] == source]
     if not fits:
         raise ValueError(f"no image of class {source!r} among the first {among} drawn: use a larger `among`")
@@ -186,22 +188,22 @@ def one_image(panel: Panel, source: str, target: str, device: str = "cpu", seed:
     goal = many.goal[at]
     if target:
         goal = ClassTarget(torch.tensor([many.data.labels.index(target)]), many.codebook)
-    return Scene(panel, many.model, many.data, many.chosen[at], goal, many.codebook)
+    return Setup(setting, many.model, many.data, many.chosen[at], goal, many.codebook)
 
 
-def _goal(panel: Panel, chosen: images.Selection, data, codebook: Tensor | None, seed: int) -> Goal:
-    if panel.target == "class":
+def _goal(setting: Setting, chosen: images.Selection, data, codebook: Tensor | None, seed: int) -> Goal:
+    if setting.target == "class":
         classes = len(data.labels)
         return ClassTarget(images.other_class(chosen.targets, classes, chosen.indices, seed), codebook)
-    if panel.target == "training":
-        training = datasets.load(panel.data, split="train").targets
+    if setting.target == "training":
+        training = datasets.load(setting.data, split="train").targets
         return LabelVector(images.training_vectors(chosen.predicted, chosen.indices, training, seed))
-    if panel.target == "off":
+    if setting.target == "off":
         return LabelVector(images.all_off(chosen.predicted))
-    return LabelVector(images.flip_bits(chosen.predicted, int(panel.target), chosen.indices, seed))
+    return LabelVector(images.flip_bits(chosen.predicted, int(setting.target), chosen.indices, seed))
 
 
-def trials(rows: pd.DataFrame, scene: Scene, size: Size) -> list[Trial]:
+def configs(rows: pd.DataFrame, setup: Setup, size: Size) -> list[AttackConfig]:
     """One trial for each distinct printed row that this profile runs.
 
     Parameters
@@ -223,9 +225,9 @@ def trials(rows: pd.DataFrame, scene: Scene, size: Size) -> list[Trial]:
                 penalty_trial(method, float(row["lambda0"]), int(row["n_bs"]), limit, shown=row["parameters"])
             )
         elif method == "LOTS":
-            chosen.append(lots_trial(scene, limit))
+            chosen.append(lots_trial(setup, limit))
         elif method == "MLA-LP":
-            chosen.append(Trial(method, row["parameters"], attacks.mla_lp, {"max_iterations": limit}))
+            chosen.append(AttackConfig(method, row["parameters"], attacks.mla_lp, {"max_iterations": limit}))
         elif method == "SemA-ML":
             chosen.append(sema_trial(limit, shown=row["parameters"]))
     return chosen
@@ -234,54 +236,56 @@ def trials(rows: pd.DataFrame, scene: Scene, size: Size) -> list[Trial]:
 _PENALTY = {"C&W": attacks.cw_l2, "ECOC Attack": attacks.ecoc_attack, "ML-C&W": attacks.ml_cw}
 
 
-def jma_trial(step: float, max_iterations: int, shown: str = "", **options) -> Trial:
+def jma_trial(step: float, max_iterations: int, shown: str = "", **options) -> AttackConfig:
     """A JMA row (ε, n_it,max) as published: no margin, moves of full length. Options are for a row of our own."""
     shown = shown or f"({step:g}, {max_iterations})" + "".join(f", {name} = {value}" for name, value in options.items())
     published = {"step": step, "max_iterations": max_iterations, "kappa": 0.0, "cap_step": False}
-    return Trial("JMA", shown, attacks.jma, published | options)
+    return AttackConfig("JMA", shown, attacks.jma, published | options)
 
 
-def penalty_trial(method: str, initial_weight: float, search_steps: int, max_iterations: int, shown: str = "") -> Trial:
+def penalty_trial(
+    method: str, initial_weight: float, search_steps: int, max_iterations: int, shown: str = ""
+) -> AttackConfig:
     """A C&W, ECOC Attack or ML-C&W row (λ0, n_bs, n_it,max). The largest λ it can reach is λ0 · 10^(n_bs - 1)."""
     shown = shown or f"({initial_weight:g}, {search_steps}, {max_iterations})"
     hyper = {"initial_weight": initial_weight, "search_steps": search_steps, "max_iterations": max_iterations}
-    return Trial(method, shown, _PENALTY[method], hyper)
+    return AttackConfig(method, shown, _PENALTY[method], hyper)
 
 
-def released_trial(max_iterations: int) -> Trial:
+def released_trial(max_iterations: int) -> AttackConfig:
     """ML-C&W as the code behind the paper's tables runs it: λ fixed at 1, the first success kept."""
-    hyper = {"max_iterations": max_iterations, "released": True}
-    return Trial("ML-C&W", f"({max_iterations}), as released", attacks.ml_cw, hyper)
+    hyper = {"max_iterations": max_iterations, "released_code": True}
+    return AttackConfig("ML-C&W", f"({max_iterations}), as released", attacks.ml_cw, hyper)
 
 
-def lots_trial(scene: Scene, max_iterations: int) -> Trial:
+def lots_trial(setup: Setup, max_iterations: int) -> AttackConfig:
     """A LOTS row (n_it,max), aiming at the mean logits of training images that have the target."""
-    return Trial(
+    return AttackConfig(
         "LOTS",
         str(max_iterations),
         attacks.lots,
         {"max_iterations": max_iterations},
-        {"target_logits": mean_logits(scene)},
+        {"target_logits": mean_logits(setup)},
     )
 
 
-def sema_trial(max_iterations: int, bound: float = 0.01, shown: str = "") -> Trial:
+def sema_trial(max_iterations: int, bound: float = 0.01, shown: str = "") -> AttackConfig:
     """A SemA-ML row (n_it,max), which is GMLA with T the labels to flip; `bound` is its ε for a row of our own.
 
     The paper does not print ε. 0.01 is the GMLA paper's, and what the printed MSE of 5.8e-5 to 9.9e-5 imply: no change
     within ε has more than ε² = 1e-4.
     """
     shown = shown or f"{max_iterations}, ε = {bound:g}"
-    return Trial("SemA-ML", shown, attacks.gmla, {"bound": bound, "max_iterations": max_iterations})
+    return AttackConfig("SemA-ML", shown, attacks.gmla, {"bound": bound, "max_iterations": max_iterations})
 
 
-def mean_logits(scene: Scene, seed: int = 0) -> Tensor:
+def mean_logits(setup: Setup, seed: int = 0) -> Tensor:
     """LOTS's aim (N, n): the mean logits of training images that carry an image's target.
 
     20 random ones for a label vector, 50 for a class of an output code, all where fewer exist (section VI-B; the paper
     does not say from which split, training images are fair).
     """
-    goal, training = scene.goal, datasets.load(scene.panel.data, split="train")
+    goal, training = setup.goal, datasets.load(setup.setting.data, split="train")
     wanted = goal.target.to(training.targets.dtype)
     distinct, place = wanted.unique(dim=0, return_inverse=True)
     means = []
@@ -292,23 +296,23 @@ def mean_logits(scene: Scene, seed: int = 0) -> Tensor:
             raise ValueError(
                 "LOTS: a target occurs in no training image, so that there is nothing to aim at; use other targets"
             )
-        few = 20 if scene.labels else 50
+        few = 20 if setup.labels else 50
         drawn = np.random.default_rng([seed, *target.flatten().tolist()]).permutation(matching)[:few]
         images, _ = datasets.stack(training, drawn.tolist())
         with torch.no_grad():
-            device = next(scene.model.parameters()).device
-            means.append(scene.model(images.to(device)).mean(dim=0).cpu())
+            device = next(setup.model.parameters()).device
+            means.append(setup.model(images.to(device)).mean(dim=0).cpu())
     return torch.stack(means)[place]
 
 
-def wishes(scene: Scene) -> list[str]:
+def target_captions(setup: Setup) -> list[str]:
     """What each image shows and must become, for captions: "30 → 80", or one line a label, + to appear and - to go."""
-    names, goal = scene.data.labels, scene.goal
+    names, goal = setup.data.labels, setup.goal
     if isinstance(goal, ClassTarget):
-        pairs = zip(scene.chosen.targets.tolist(), goal.target.tolist(), strict=True)
+        pairs = zip(setup.chosen.targets.tolist(), goal.target.tolist(), strict=True)
         return [f"{names[own]} → {names[wanted]}" for own, wanted in pairs]
     texts = []
-    for own, wanted in zip(scene.chosen.predicted.bool(), goal.target, strict=True):
+    for own, wanted in zip(setup.chosen.predicted.bool(), goal.target, strict=True):
         gone = [f"- {names[j]}" for j in (own & ~wanted).nonzero().flatten()]
         new = [f"+ {names[j]}" for j in (wanted & ~own).nonzero().flatten()]
         lines = gone + new
@@ -316,13 +320,13 @@ def wishes(scene: Scene) -> list[str]:
     return texts
 
 
-def labels_seen(scene: Scene, images: Tensor, most: int = 12) -> list[str]:
+def labels_seen(setup: Setup, images: Tensor, most: int = 12) -> list[str]:
     """The labels that the victim predicts, two a line, for captions."""
     with torch.no_grad():
-        logits = scene.model(images.to(next(scene.model.parameters()).device)).cpu()
+        logits = setup.model(images.to(next(setup.model.parameters()).device)).cpu()
     texts = []
     for row in logits > 0:
-        names = [scene.data.labels[j] for j in row.nonzero().flatten()][:most] or ["no label"]
+        names = [setup.data.labels[j] for j in row.nonzero().flatten()][:most] or ["no label"]
         texts.append("\n".join(", ".join(names[i : i + 2]) for i in range(0, len(names), 2)))
     return texts
 
@@ -332,10 +336,10 @@ def outcomes(rows: pd.DataFrame) -> list[str]:
     return [f"{'reached' if r.reached else 'not reached'}\nMSE {r.mse:.1e}" for r in rows.itertuples()]
 
 
-def describe(panel: Panel) -> str:
+def describe(setting: Setting) -> str:
     """A panel's victim with what it stands in for, as captions say it."""
-    about = victims.describe(panel.victim)
-    return f"{panel.victim} (stands in for {about.stands_for})" if about.stands_for else panel.victim
+    about = victims.describe(setting.victim)
+    return f"{setting.victim} (stands in for {about.stands_for})" if about.stands_for else setting.victim
 
 
 def place(artefact: str) -> str:
@@ -344,9 +348,9 @@ def place(artefact: str) -> str:
     return f"Table {numerals[int(artefact.removeprefix('table-')) - 1]}"
 
 
-def reduced(printed: pd.DataFrame, trials: list[Trial], images: int) -> str:
+def reduced(printed: pd.DataFrame, configs: list[AttackConfig], images: int) -> str:
     """What is smaller than in the paper: the number of images, and the rows left out."""
-    ran = {(trial.method, trial.parameters) for trial in trials}
+    ran = {(config.method, config.parameters) for config in configs}
     wanted = printed.drop_duplicates(["method", "parameters"])
     left_out = [f"{m} {p}" for m, p in zip(wanted["method"], wanted["parameters"], strict=True) if (m, p) not in ran]
     parts = [f"{images} of 200 images"] if images < 200 else []

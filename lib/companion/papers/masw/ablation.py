@@ -12,8 +12,8 @@ import pandas as pd
 from scipy.stats import bootstrap
 
 from companion.papers.masw import experiments as masw
-from companion.papers.masw.experiments import Block, Scene
-from flipbook.evaluation import experiment
+from companion.papers.masw.experiments import Block, Setup
+from flipbook import evaluation
 
 IMAGES = 16
 CASES = {"": "UT", "best": "TB", "random": "TR", "worst": "TW"}  # as Figure 8 names them
@@ -99,21 +99,21 @@ PARTS = {
 }
 
 
-def radius(panel: masw.Panel, case: str, ball: str) -> float:
+def radius(setting: masw.Setting, case: str, ball: str) -> float:
     """τ of a ball, in [0, 1] units."""
     if ball.removesuffix(SHORT) == TIGHT:
         return _TIGHT[bool(case)]
-    return panel.targeted if case else panel.untargeted
+    return setting.targeted if case else setting.untargeted
 
 
-def run(scene: Scene, parts: tuple[Part, ...], **options) -> pd.DataFrame:
+def run(setup: Setup, parts: tuple[Part, ...], **options) -> pd.DataFrame:
     """Rows of `masw.run` for every part, after the columns part and ball; the method is the variant's name."""
     tables = []
     for part in parts:
         for ball in part.balls:
-            radii = {case: radius(scene.panel, case, ball) for case in CASES}
-            trials = {block: [_trial(scene, block, ball, of) for of in part.variants] for block in part.blocks}
-            rows = masw.run(scene, trials, **options)
+            radii = {case: radius(setup.setting, case, ball) for case in CASES}
+            configs = {block: [_config(setup, block, ball, of) for of in part.variants] for block in part.blocks}
+            rows = masw.run(setup, configs, **options)
             rows.insert(0, "part", part.name)
             rows.insert(1, "ball", ball)
             rows["radius"] = rows["case"].map(radii)
@@ -121,11 +121,11 @@ def run(scene: Scene, parts: tuple[Part, ...], **options) -> pd.DataFrame:
     return pd.concat(tables, ignore_index=True)
 
 
-def _trial(scene: Scene, block: Block, ball: str, of: Variant) -> experiment.Trial:
-    changed = {"radius": radius(scene.panel, block[0], ball)}
+def _config(setup: Setup, block: Block, ball: str, of: Variant) -> evaluation.AttackConfig:
+    changed = {"radius": radius(setup.setting, block[0], ball)}
     if ball.endswith(SHORT):
-        changed["learning_rate"] = scene.panel.learning_rate / 4
-    return masw.trial(scene, of.method, block, shown=of.shown, **changed | of.options)
+        changed["learning_rate"] = setup.setting.learning_rate / 4
+    return masw.config(setup, of.method, block, shown=of.shown, **changed | of.options)
 
 
 def interval(values) -> tuple[float, float]:
@@ -176,7 +176,7 @@ def paths(rows: pd.DataFrame, names: tuple[str, ...]) -> dict[str, float]:
         "violated": slack, Σ hinges over their number, at the start. With "step": its length over all steps, as a share
         of τ.
     """
-    traces = {name: [path[~path.isnan()].numpy() for path in experiment.traces(rows, name)] for name in names}
+    traces = {name: [path[~path.isnan()].numpy() for path in evaluation.traces(rows, name)] for name in names}
     found = {}
     if "hinges" in traces:
         steps = np.concatenate([np.diff(path) for path in traces["hinges"]])
@@ -192,11 +192,11 @@ def paths(rows: pd.DataFrame, names: tuple[str, ...]) -> dict[str, float]:
     return found
 
 
-def caption(scene: Scene) -> str:
+def caption(setup: Setup) -> str:
     """Victim, images and radii of the two balls."""
-    panel = scene.panel
-    radii = [f"{ball} {radius(panel, '', ball):.3g} / {radius(panel, 'best', ball):g}" for ball in (TABLES, TIGHT)]
-    return f"{masw.describe(panel)}, {len(scene.indices)} images; untargeted / targeted: {', '.join(radii)}"
+    setting = setup.setting
+    radii = [f"{ball} {radius(setting, '', ball):.3g} / {radius(setting, 'best', ball):g}" for ball in (TABLES, TIGHT)]
+    return f"{masw.describe(setting)}, {len(setup.indices)} images; untargeted / targeted: {', '.join(radii)}"
 
 
 HEADINGS = {

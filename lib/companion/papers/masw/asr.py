@@ -30,7 +30,7 @@ def asr_eq1(present: Tensor, logits: Tensor, k: int) -> Tensor:
     return ~(inside | around)
 
 
-def rates(scene: masw.Scene, k: int, methods: tuple[str, ...] = METHODS) -> pd.DataFrame:
+def rates(setup: masw.Setup, k: int, methods: tuple[str, ...] = METHODS) -> pd.DataFrame:
     """The three rates of untargeted attacks with the tables' settings, in percent over the scene's images.
 
     Returns
@@ -40,12 +40,12 @@ def rates(scene: masw.Scene, k: int, methods: tuple[str, ...] = METHODS) -> pd.D
     """
     lines = []
     for name in methods:
-        trial = masw.trial(scene, name, ("", k))
-        attacked = trial.attack(scene.model, scene.images, trial.goal, **trial.hyper).images
+        config = masw.config(setup, name, ("", k))
+        attacked = config.attack(setup.model, setup.images, config.goal, **config.hyper).images
         with torch.no_grad():
-            before, after = scene.model(scene.images), scene.model(attacked)
-        measures = trial.goal.measures(before, after)
-        eq1 = asr_eq1(scene.present, after, k)
+            before, after = setup.model(setup.images), setup.model(attacked)
+        measures = config.goal.measures(before, after)
+        eq1 = asr_eq1(setup.present, after, k)
         values = {"ASR by Eq. 1": eq1, "ASR": measures["asr"], "SASR": measures["sasr"]}
         lines.append({"method": name} | {what: 100 * value.double().mean().item() for what, value in values.items()})
     return pd.DataFrame(lines)

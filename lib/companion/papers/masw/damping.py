@@ -3,8 +3,8 @@
 import pandas as pd
 
 from companion.papers.masw import experiments as masw
-from companion.papers.masw.experiments import Block, Scene
-from flipbook.evaluation.experiment import Trial
+from companion.papers.masw.experiments import Block, Setup
+from flipbook.evaluation import AttackConfig
 
 BLOCK: Block = ("worst", 10)
 IMAGES = 12  # those of the tables
@@ -19,29 +19,29 @@ GRIDS = {
 }
 
 
-def run(scene: Scene, **options) -> pd.DataFrame:
+def run(setup: Setup, **options) -> pd.DataFrame:
     """Rows of `masw.run` for every value of every parameter, after the columns parameter and value (as a text)."""
     tables = []
     for parameter, values in GRIDS.items():
-        trials = [_trial(scene, value, hyper) for value, hyper in values.items()]
-        rows = masw.run(scene, {BLOCK: trials}, **options)
+        configs = [_config(setup, value, hyper) for value, hyper in values.items()]
+        rows = masw.run(setup, {BLOCK: configs}, **options)
         tables.append(rows.assign(parameter=parameter, value=rows["method"]))
     return pd.concat(tables, ignore_index=True)
 
 
-def _trial(scene: Scene, shown: str, hyper: dict) -> Trial:
-    return masw.trial(scene, "MADW", BLOCK, shown=shown, **hyper)
+def _config(setup: Setup, shown: str, hyper: dict) -> AttackConfig:
+    return masw.config(setup, "MADW", BLOCK, shown=shown, **hyper)
 
 
-def literal(scene: Scene, **options) -> pd.DataFrame:
+def literal(setup: Setup, **options) -> pd.DataFrame:
     """Rows of both readings of MADW on the first images, untargeted with k = 3, the printed one with the scene's T."""
-    few, block = scene[list(range(min(LITERAL, len(scene.indices))))], ("", 3)
-    printed = {"mode": "scalar", "max_iterations": scene.size.iterations}
-    trials = [
-        masw.trial(few, "MADW", block, shown="Levenberg-Marquardt"),
-        masw.trial(few, "MADW", block, "printed", **printed),
+    few, block = setup[list(range(min(LITERAL, len(setup.indices))))], ("", 3)
+    printed = {"mode": "scalar", "max_iterations": setup.size.iterations}
+    configs = [
+        masw.config(few, "MADW", block, shown="Levenberg-Marquardt"),
+        masw.config(few, "MADW", block, "printed", **printed),
     ]
-    return masw.run(few, {block: trials}, **options)
+    return masw.run(few, {block: configs}, **options)
 
 
 def summary(rows: pd.DataFrame, attacks: pd.DataFrame) -> pd.DataFrame:

@@ -18,12 +18,11 @@ from torch import Tensor
 from companion import datasets, victims
 from companion.papers.masw import generators
 from companion.sampling import ranked_images
-from flipbook import attacks, generative
+from flipbook import attacks, evaluation, generative
 from flipbook.attacks.kfool import RELEASED
 from flipbook.attacks.tkalc import correlations
 from flipbook.core.validation import check_choice
-from flipbook.evaluation import experiment
-from flipbook.evaluation.experiment import Trial
+from flipbook.evaluation import AttackConfig
 from flipbook.goals import TopKEquals, TopKExcludes
 
 SMALL, LARGE = ("VOC 2012", "COCO 2014"), ("NUS-WIDE", "Open Images")
@@ -33,7 +32,7 @@ Block = tuple[str, int]  # case and k
 
 
 @dataclass(frozen=True)
-class Panel:
+class Setting:
     """One data set of the paper with its model, and the victim in their place.
 
     Attributes
@@ -67,14 +66,14 @@ class Panel:
 
 _SAME_SQUARE = 5 * 64 / 300  # the published 5 at the mean square that it has on 300 x 300 pixels
 _PANELS = {
-    "VOC 2012": Panel("VOC 2012", "Inception-v3", "pictograms20-resnet", _SAME_SQUARE, 0.9),
-    "COCO 2014": Panel("COCO 2014", "ResNet-50", "pictograms80-resnet", _SAME_SQUARE, 1.25),
-    "NUS-WIDE": Panel("NUS-WIDE", "TResNet", "pictograms81-asl", _SAME_SQUARE, 2.0, 0.0075),
-    "Open Images": Panel("Open Images", "TResNet", "pictograms268-asl", _SAME_SQUARE, 3.0, 0.0075),
+    "VOC 2012": Setting("VOC 2012", "Inception-v3", "pictograms20-resnet", _SAME_SQUARE, 0.9),
+    "COCO 2014": Setting("COCO 2014", "ResNet-50", "pictograms80-resnet", _SAME_SQUARE, 1.25),
+    "NUS-WIDE": Setting("NUS-WIDE", "TResNet", "pictograms81-asl", _SAME_SQUARE, 2.0, 0.0075),
+    "Open Images": Setting("Open Images", "TResNet", "pictograms268-asl", _SAME_SQUARE, 3.0, 0.0075),
 }
 
 
-def panels(which: Sequence[str] = SMALL, profile: str = "laptop") -> list[Panel]:
+def settings(which: Sequence[str] = SMALL, profile: str = "laptop") -> list[Setting]:
     """The panels of these data sets, as printed.
 
     Raises
@@ -123,16 +122,16 @@ _LAPTOP = {
 PAPER = Size(1000, 300)
 
 
-def size(panel: Panel, **asked: int) -> Size:
+def size(setting: Setting, **asked: int) -> Size:
     """A panel's size on a laptop, with what is not 0 in its place; the names are those of `Size`."""
     for name, value in asked.items():
         if value < 0:
             raise ValueError(f"{name} is {value}: give a positive number, or 0 for the profile's own")
-    return replace(_LAPTOP[panel.dataset], **{name: value for name, value in asked.items() if value})
+    return replace(_LAPTOP[setting.dataset], **{name: value for name, value in asked.items() if value})
 
 
 @dataclass(frozen=True, eq=False)
-class Scene:
+class Setup:
     """A panel's victim and the images that all attacks start from.
 
     Attributes
@@ -143,7 +142,7 @@ class Scene:
         Drew the images, and draws random targets.
     """
 
-    panel: Panel
+    setting: Setting
     size: Size
     model: torch.nn.Module
     data: object
@@ -168,7 +167,7 @@ class Scene:
     @cached_property
     def correlation(self) -> Tensor:
         """P(label i | label j) over the training labels, (C, C), for TkALC."""
-        return correlations(datasets.load(self.panel.data, "train").targets)
+        return correlations(datasets.load(self.setting.data, "train").targets)
 
     def targets(self, case: str, k: int) -> Tensor:
         """Y_t of the best, random or worst case, (n, C) of bool."""
@@ -186,14 +185,14 @@ class Scene:
         labels = self.data.labels
         return [", ".join(labels[j] for j in row.nonzero().flatten()) for row in mask.cpu()]
 
-    def __getitem__(self, places: list[int]) -> "Scene":
+    def __getitem__(self, places: list[int]) -> "Setup":
         return replace(self, found=replace(self.found, chosen=self.found.chosen[places]))
 
 
-def scene(panel: Panel, size: Size, device: str = "cpu", seed: int = 0) -> Scene:
+def setup(setting: Setting, size: Size, device: str = "cpu", seed: int = 0) -> Setup:
     """Load a panel's victim and draw its images, keyed by `seed`: more images extend the list."""
-    model, data = victims.load(panel.victim, device=device), datasets.load(panel.data, split="test")
-    return Scene(panel, size, model, data, ranked_images.select(model, data, size.images, LARGEST_K, seed), seed)
+    model, data = victims.load(setting.victim, device=device), datasets.load(setting.data, split="test")
+    return Setup(setting, size, model, data, ranked_images.select(model, data, size.images, LARGEST_K, seed), seed)
 
 
 def blocks(cases: Iterable[str] = ("",), ks: Iterable[int] = KS) -> list[Block]:
@@ -234,13 +233,15 @@ _AS_COMPARED = {  # settings of MASW's comparison that are not the attack's defa
     "FGSM": _IN_L2 | {"direction": "sign", "step": 0.015},
     "MI-FGSM": _IN_L2 | {"step": 0.015, "max_iterations": 40},
     "PGD": _IN_L2 | {"direction": "sign", "step": 0.005},
-    "ML-DeepFool": {"rows": "labels", "mode": "all", "margin": 0.0, "scores": "probability", "leave": True},
+    "ML-DeepFool": {"rows": "labels", "mode": "all", "margin": 0.0, "scores": "probability", "stop_on_success": True},
     "MLA-LP": {"rest": "kept"},
     "kFool": RELEASED,
 }
 
 
-def trial(scene: Scene, method: str, block: Block, shown: str = "", hide: bool | None = None, **options) -> Trial:
+def config(
+    setup: Setup, method: str, block: Block, shown: str = "", hide: bool | None = None, **options
+) -> AttackConfig:
     """One row of a block.
 
     Parameters
@@ -258,34 +259,34 @@ def trial(scene: Scene, method: str, block: Block, shown: str = "", hide: bool |
         Of the attack, before what is set here.
     """
     check_choice("method", method, METHODS)
-    attack, T, panel = _ATTACKS[method], scene.size.iterations, scene.panel
+    attack, T, setting = _ATTACKS[method], setup.size.iterations, setup.setting
     τ = "bound" if method in _HAVE_NORMS else "radius"
-    hyper = {} if method in _UNBOUNDED else {τ: panel.targeted if block[0] else panel.untargeted}
+    hyper = {} if method in _UNBOUNDED else {τ: setting.targeted if block[0] else setting.untargeted}
     if method not in _OWN_STEPS:
-        few = _few_steps(panel, block[0]) if scene.size.shortened else {}
+        few = _few_steps(setting, block[0]) if setup.size.shortened else {}
         hyper["max_iterations"] = min(T, few.get(method, T))
-    if scene.size.shortened and "learning_rate" in inspect.signature(attack).parameters:
-        hyper["learning_rate"] = panel.learning_rate
-    if method in _KEEPS_ON and scene.size.shortened:
-        hyper["leave"] = True
+    if setup.size.shortened and "learning_rate" in inspect.signature(attack).parameters:
+        hyper["learning_rate"] = setting.learning_rate
+    if method in _KEEPS_ON and setup.size.shortened:
+        hyper["stop_on_success"] = True
     hyper |= _AS_COMPARED.get(method, {})
     if method == "TkALC":
-        hyper["correlation"] = scene.correlation
+        hyper["correlation"] = setup.correlation
     if method in generators.METHODS:
-        hyper["generator"] = generators.trained(method, scene.model, panel.data, scene.seed)
-    goal = scene.goal(block, method in _HIDES if hide is None else hide)
-    return Trial(shown or method, "", attack, hyper | options, goal=goal)
+        hyper["generator"] = generators.trained(method, setup.model, setting.data, setup.seed)
+    goal = setup.goal(block, method in _HIDES if hide is None else hide)
+    return AttackConfig(shown or method, "", attack, hyper | options, goal=goal)
 
 
-def _few_steps(panel: Panel, case: str) -> dict[str, int]:
+def _few_steps(setting: Setting, case: str) -> dict[str, int]:
     """T of the methods that get less than the others on a laptop."""
     if not case:
         return _FEW
-    return _FEW | _FEW_TARGETED | (_FEW_HARD if panel.dataset in LARGE else {})
+    return _FEW | _FEW_TARGETED | (_FEW_HARD if setting.dataset in LARGE else {})
 
 
-def run(scene: Scene, trials: dict[Block, list[Trial]], **options) -> pd.DataFrame:
-    """Rows of `experiment.grid` for the trials of some blocks.
+def run(setup: Setup, configs: dict[Block, list[AttackConfig]], **options) -> pd.DataFrame:
+    """Rows of `evaluation.grid` for the trials of some blocks.
 
     Returns
     -------
@@ -293,11 +294,11 @@ def run(scene: Scene, trials: dict[Block, list[Trial]], **options) -> pd.DataFra
         After the columns of `grid`: dataset (as printed), case, k, success (complete, whatever the attack's own goal
         is), pert (units of 1e-2) and passes.
     """
-    flat = [(block, one) for block, of in trials.items() for one in of]
-    rows = experiment.grid([one for _, one in flat], scene.model, scene.images, ids=scene.indices, **options)
-    each = [block for block, _ in flat for _ in scene.indices]
-    height, width = scene.images.shape[2:]
-    rows.insert(0, "dataset", scene.panel.dataset)
+    flat = [(block, one) for block, of in configs.items() for one in of]
+    rows = evaluation.grid([one for _, one in flat], setup.model, setup.images, ids=setup.indices, **options)
+    each = [block for block, _ in flat for _ in setup.indices]
+    height, width = setup.images.shape[2:]
+    rows.insert(0, "dataset", setup.setting.dataset)
     return rows.assign(
         case=[case for case, _ in each],
         k=[k for _, k in each],
@@ -307,32 +308,32 @@ def run(scene: Scene, trials: dict[Block, list[Trial]], **options) -> pd.DataFra
     )
 
 
-def table_rows(scene: Scene, methods: Sequence[str], which: Sequence[Block], **options) -> pd.DataFrame:
+def table_rows(setup: Setup, methods: Sequence[str], which: Sequence[Block], **options) -> pd.DataFrame:
     """Rows of these methods, with their published settings, in these blocks.
 
     Unless the full T is asked for, what a laptop has no time for is left out: all but the first images of
     `_FEW_IMAGES`, and the harder targets of `_EASIEST_ONLY`.
     """
     parts = []
-    for images in sorted({_images(scene, name) for name in methods}, reverse=True):
-        part = scene if images == len(scene.indices) else scene[list(range(images))]
-        own = [name for name in methods if _images(scene, name) == images]
-        trials = {
-            block: [trial(part, name, block) for name in own if _affordable(scene, name, block)] for block in which
+    for images in sorted({_images(setup, name) for name in methods}, reverse=True):
+        part = setup if images == len(setup.indices) else setup[list(range(images))]
+        own = [name for name in methods if _images(setup, name) == images]
+        configs = {
+            block: [config(part, name, block) for name in own if _affordable(setup, name, block)] for block in which
         }
-        parts.append(run(part, trials, **options))
+        parts.append(run(part, configs, **options))
     return pd.concat(parts, ignore_index=True)
 
 
-def _images(scene: Scene, method: str) -> int:
+def _images(setup: Setup, method: str) -> int:
     """How many of a scene's images a method attacks."""
-    n = len(scene.indices)
-    return min(n, _FEW_IMAGES.get(method, n)) if scene.size.shortened else n
+    n = len(setup.indices)
+    return min(n, _FEW_IMAGES.get(method, n)) if setup.size.shortened else n
 
 
-def _affordable(scene: Scene, method: str, block: Block) -> bool:
+def _affordable(setup: Setup, method: str, block: Block) -> bool:
     """Whether a method is run against these targets."""
-    costly = scene.size.shortened and scene.panel.dataset in _EASIEST_ONLY.get(method, ())
+    costly = setup.size.shortened and setup.setting.dataset in _EASIEST_ONLY.get(method, ())
     return not costly or block[0] in ("", "best")
 
 
@@ -356,37 +357,37 @@ def summarise(rows: pd.DataFrame, by: Sequence[str] = BY) -> pd.DataFrame:
     return lines.assign(images=groups.size()).reset_index()
 
 
-def describe(panel: Panel) -> str:
+def describe(setting: Setting) -> str:
     """A panel's victim with what it stands in for and its quality, as captions say it."""
-    about = victims.describe(panel.victim)
-    return f"{panel.victim} for {panel.dataset} and {panel.model} ({about.metric} {about.quality:.3f})"
+    about = victims.describe(setting.victim)
+    return f"{setting.victim} for {setting.dataset} and {setting.model} ({about.metric} {about.quality:.3f})"
 
 
-def summary(scenes: Iterable[Scene]) -> str:
+def summary(setups: Iterable[Setup]) -> str:
     """Victims and images of some scenes, a line each."""
     lines = []
-    for scene in scenes:
-        panel, found, present = scene.panel, scene.found, scene.present
+    for setup in setups:
+        setting, found, present = setup.setting, setup.found, setup.present
         lines.append(
-            f"{describe(panel)}: {len(present)} images with {present.sum(1).float().mean():.1f} of {present.shape[1]} "
+            f"{describe(setting)}: {len(present)} images with {present.sum(1).float().mean():.1f} of {present.shape[1]} "
             f"labels on average; {100 * found.exact / found.looked_at:.0f} % of {found.looked_at} have all true labels "
-            f"on top, {found.left_out} of these too few others; τ = {panel.untargeted:.3g} untargeted, "
-            f"{panel.targeted:g} targeted"
+            f"on top, {found.left_out} of these too few others; τ = {setting.untargeted:.3g} untargeted, "
+            f"{setting.targeted:g} targeted"
         )
     return "\n".join(lines)
 
 
-def reduced(scenes: Iterable[Scene], methods: Sequence[str] = (), cases: Sequence[str] = ("",)) -> str:
+def reduced(setups: Iterable[Setup], methods: Sequence[str] = (), cases: Sequence[str] = ("",)) -> str:
     """What is smaller than in the paper: images and steps; of these methods also what they get less than others."""
     parts, less_still = [], {}
-    for scene in scenes:
-        images, T = len(scene.indices), scene.size.iterations
+    for setup in setups:
+        images, T = len(setup.indices), setup.size.iterations
         less = [f"{images} of {PAPER.images} images"] if images < PAPER.images else []
-        if scene.size.shortened:
+        if setup.size.shortened:
             less.append(f"T = {T} of {PAPER.iterations}")
             for name, case in itertools.product(methods, cases):
-                steps, own = _few_steps(scene.panel, case).get(name, T), _images(scene, name)
+                steps, own = _few_steps(setup.setting, case).get(name, T), _images(setup, name)
                 if steps < T:
                     less_still[f"{name} T = {steps}" + (f" on {own} images" if own < images else "")] = None
-        parts += [f"{scene.panel.dataset}: {', '.join(less)}"] if less else []
+        parts += [f"{setup.setting.dataset}: {', '.join(less)}"] if less else []
     return "; ".join(parts + ([", ".join(less_still)] if less_still else []))

@@ -7,8 +7,8 @@ from torch import Tensor
 
 from companion.papers.masw import experiments as masw
 from companion.report import Claims
-from flipbook.evaluation import experiment
-from flipbook.evaluation.experiment import Trial
+from flipbook import evaluation
+from flipbook.evaluation import AttackConfig
 
 _LETTER = {"form": "printed", "reference": "k+1", "normalise": False}
 _HINGED = {"form": "slack", "reference": "k+1", "normalise": False}
@@ -29,10 +29,10 @@ FORMS = {
 }
 
 
-def trials(scene: masw.Scene, block: masw.Block) -> list[Trial]:
+def configs(setup: masw.Setup, block: masw.Block) -> list[AttackConfig]:
     """MASW in each reading of its text, with all else equal."""
     return [
-        replace(masw.trial(scene, "MASW", block, name, **options), goal=scene.goal(block, True, scores=scores))
+        replace(masw.config(setup, "MASW", block, name, **options), goal=setup.goal(block, True, scores=scores))
         for name, (options, scores) in FORMS.items()
     ]
 
@@ -72,7 +72,7 @@ class Steps:
     seconds : float
     """
 
-    scene: masw.Scene
+    setup: masw.Setup
     traces: dict[str, Tensor]
     reached: dict[str, int | None]
     seconds: float
@@ -81,20 +81,20 @@ class Steps:
 QUANTITIES = ("hinges", "violated", "weight", "threshold")
 
 
-def steps(scene: masw.Scene, block: masw.Block, **options) -> Steps:
+def steps(setup: masw.Setup, block: masw.Block, **options) -> Steps:
     """Run MASW and TkML on the scene's first image and keep what they see of it."""
-    scene = scene[[0]]
+    setup = setup[[0]]
     kinds = {"MASW": QUANTITIES, "TkML": ("loss",)}
     runs = {
-        name: masw.run(scene, {block: [masw.trial(scene, name, block, trace=trace)]}, **options)
+        name: masw.run(setup, {block: [masw.config(setup, name, block, trace=trace)]}, **options)
         for name, trace in kinds.items()
     }
-    traces = {name: _made(experiment.traces(runs["MASW"], name)[0]) for name in QUANTITIES}
-    traces["TkML"] = _made(experiment.traces(runs["TkML"], "loss")[0])
+    traces = {name: _made(evaluation.traces(runs["MASW"], name)[0]) for name in QUANTITIES}
+    traces["TkML"] = _made(evaluation.traces(runs["TkML"], "loss")[0])
     reached = {
         name: int(rows["iterations"].iloc[0]) if rows["success"].iloc[0] else None for name, rows in runs.items()
     }
-    return Steps(scene, traces, reached, sum(rows["seconds"].sum() for rows in runs.values()))
+    return Steps(setup, traces, reached, sum(rows["seconds"].sum() for rows in runs.values()))
 
 
 def _made(path: Tensor) -> Tensor:

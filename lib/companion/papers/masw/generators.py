@@ -8,7 +8,7 @@ from companion import datasets
 from flipbook import generative
 from flipbook.generative import Trained, Training
 from flipbook.storage import fingerprint
-from flipbook.storage.cached import kept
+from flipbook.storage.cached import cached
 
 METHODS = {"GAMA": generative.train_gama, "LPD": generative.train_lpd}
 IMAGES = 100  # training images
@@ -40,4 +40,4 @@ def trained(method: str, model: torch.nn.Module, data: str, seed: int = 0) -> Tr
         return METHODS[method](model, images.to(device), *given, training)
 
     name = f"generators/{method.lower()}-{key[:20]}"
-    return kept(name, load=lambda path: generative.load(path, device), learn=train, save=generative.save)
+    return cached(name, load=lambda path: generative.load(path, device), learn=train, save=generative.save)

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from companion.papers.masw import experiments as masw
 from companion.papers.masw.hard import logits_of, with_labels
-from flipbook.evaluation import experiment
+from flipbook import evaluation
 from flipbook.goals import Goal
 
 
@@ -39,7 +39,7 @@ class Ranking:
     reached: bool | None
 
 
-def rankings(scene: masw.Scene, labels: int, k: int, case: str, **options) -> tuple[list[Ranking], int, float]:
+def rankings(setup: masw.Setup, labels: int, k: int, case: str, **options) -> tuple[list[Ranking], int, float]:
     """The clean image between what MASW makes of it, targeted and untargeted.
 
     Parameters
@@ -60,18 +60,18 @@ def rankings(scene: masw.Scene, labels: int, k: int, case: str, **options) -> tu
     float
         Seconds of the attacks.
     """
-    scene = scene[with_labels(scene, labels)]
+    setup = setup[with_labels(setup, labels)]
     blocks = {"targeted": (case, k), "untargeted": ("", k)}
     runs = {
-        name: masw.run(scene, {block: [masw.trial(scene, "MASW", block)]}, keep_images=len(scene.indices), **options)
+        name: masw.run(setup, {block: [masw.config(setup, "MASW", block)]}, keep_images=len(setup.indices), **options)
         for name, block in blocks.items()
     }
     both = runs["targeted"]["reached"].to_numpy(bool) & runs["untargeted"]["reached"].to_numpy(bool)
     i = int(both.argmax())
-    one = scene[[i]]
+    one = setup[[i]]
     targets = one.targets(case, k)[0]
     none = torch.zeros_like(targets)
-    pictures = {name: experiment.pictures(rows)[i] for name, rows in runs.items()}
+    pictures = {name: evaluation.pictures(rows)[i] for name, rows in runs.items()}
     goals = {name: one.goal(block, True) for name, block in blocks.items()}
     drawn = [
         _ranking(one, pictures["targeted"], "targeted", targets, k, goals["targeted"]),
@@ -82,11 +82,11 @@ def rankings(scene: masw.Scene, labels: int, k: int, case: str, **options) -> tu
     return drawn, one.indices[0], seconds
 
 
-def _ranking(scene: masw.Scene, image: Tensor, title: str, targets: Tensor, k: int, goal: Goal | None) -> Ranking:
-    logits = logits_of(scene, image[None])
+def _ranking(setup: masw.Setup, image: Tensor, title: str, targets: Tensor, k: int, goal: Goal | None) -> Ranking:
+    logits = logits_of(setup, image[None])
     order = logits[0].argsort(descending=True, stable=True).tolist()
-    own = scene.present[0]
+    own = setup.present[0]
     kinds = ["own" if own[j] else "target" if targets[j] else "other" for j in order]
     reached = None if goal is None else bool(goal.reached(logits)[0])
-    names = [scene.data.labels[j] for j in order]
+    names = [setup.data.labels[j] for j in order]
     return Ranking(title, image, names, kinds, int((logits > 0).sum()), k, reached)

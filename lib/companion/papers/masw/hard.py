@@ -9,9 +9,9 @@ from torch import Tensor
 
 from companion.papers.masw import experiments as masw
 from companion.report import Claims
+from flipbook import evaluation
 from flipbook.attacks.ml_cw_descent import hinges
-from flipbook.evaluation import experiment
-from flipbook.evaluation.experiment import Trial
+from flipbook.evaluation import AttackConfig
 from flipbook.goals import HideLabels, TopKEquals
 
 FACTORS = (0.1, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 1.75, 2.0)
@@ -27,20 +27,20 @@ class EveryLabel(TopKEquals):
     Figure 3a is about more than ten constraints, which the labels that an image has would not be.
     """
 
-    def bitwise(self) -> HideLabels:
+    def per_label(self) -> HideLabels:
         """All labels but the targets absent."""
         return HideLabels(~self.target, self.target)
 
     def measures(self, before: Tensor, after: Tensor) -> dict[str, Tensor]:
         """Also missed, the share of all constraints that are not met."""
-        missed = (self.bitwise().margins(after) <= 0).float().mean(dim=1)
+        missed = (self.per_label().margins(after) <= 0).float().mean(dim=1)
         return super().measures(before, after) | {"missed": missed}
 
 
-def every_label(scene: masw.Scene, block: masw.Block) -> EveryLabel:
+def every_label(setup: masw.Setup, block: masw.Block) -> EveryLabel:
     """The goal of a targeted block with a constraint for each label."""
     case, k = block
-    return EveryLabel(scene.targets(case, k), k, scene.present)
+    return EveryLabel(setup.targets(case, k), k, setup.present)
 
 
 def hardest(slack: Tensor, number: int = HARDEST) -> Tensor:
@@ -49,26 +49,26 @@ def hardest(slack: Tensor, number: int = HARDEST) -> Tensor:
     return torch.zeros_like(slack, dtype=torch.bool).scatter_(1, order[:, :number], True)
 
 
-def logits_of(scene: masw.Scene, images: Tensor) -> Tensor:
+def logits_of(setup: masw.Setup, images: Tensor) -> Tensor:
     """The model's logits (n, C) of images (n, channels, H, W), computed where the model is and brought back."""
     with torch.no_grad():
-        return scene.model(images.to(next(scene.model.parameters()).device)).to(scene.images.device)
+        return setup.model(images.to(next(setup.model.parameters()).device)).to(setup.images.device)
 
 
-def slacks(scene: masw.Scene, goal, rows: pd.DataFrame) -> Tensor:
+def slacks(setup: masw.Setup, goal, rows: pd.DataFrame) -> Tensor:
     """ML-C&W's slack max(0, -y_j z_j) on the attacked images behind these rows, (n, C), in logits."""
-    return hinges(goal, logits_of(scene, experiment.pictures(rows)))
+    return hinges(goal, logits_of(setup, evaluation.pictures(rows)))
 
 
-def weighed(scene: masw.Scene, block: masw.Block, goal, which: Tensor, factor: float, **options) -> Trial:
+def weighed(setup: masw.Setup, block: masw.Block, goal, which: Tensor, factor: float, **options) -> AttackConfig:
     """ML-C&W with the constraints in `which` (n, C of bool) multiplied by a factor."""
-    factors = torch.ones_like(which, dtype=scene.images.dtype).masked_fill_(which, factor)
-    trial = masw.trial(scene, "ML-C&W", block, **options)
-    return replace(trial, parameters=f"{factor:g}", goal=goal, per_image={"factors": factors})
+    factors = torch.ones_like(which, dtype=setup.images.dtype).masked_fill_(which, factor)
+    config = masw.config(setup, "ML-C&W", block, **options)
+    return replace(config, parameters=f"{factor:g}", goal=goal, per_image={"factors": factors})
 
 
 def over_factors(
-    scene: masw.Scene, block: masw.Block, factors: Sequence[float] = FACTORS, share: float = 1.0, **options
+    setup: masw.Setup, block: masw.Block, factors: Sequence[float] = FACTORS, share: float = 1.0, **options
 ) -> pd.DataFrame:
     """Rows of ML-C&W under every factor of its five hardest constraints: those with the largest slack at factor 1.
 
@@ -88,12 +88,12 @@ def over_factors(
         Of `masw.run`, with `factor`, the measures of failure `missed`, `afd_slc` = 1 - SASR and `afd_slf` = 1 - LFR,
         and `hard_targets`, the share of targets among the hardest constraints.
     """
-    goal, radius = every_label(scene, block), {"radius": share * scene.panel.targeted}
-    none = torch.zeros_like(scene.present)
-    plain = masw.run(scene, {block: [weighed(scene, block, goal, none, 1, **radius)]}, keep_images=len(goal), **options)
-    which = hardest(slacks(scene, goal, plain))
-    others = [weighed(scene, block, goal, which, factor, **radius) for factor in factors if factor != 1]
-    rows = pd.concat([plain, masw.run(scene, {block: others}, **options)], ignore_index=True)
+    goal, radius = every_label(setup, block), {"radius": share * setup.setting.targeted}
+    none = torch.zeros_like(setup.present)
+    plain = masw.run(setup, {block: [weighed(setup, block, goal, none, 1, **radius)]}, keep_images=len(goal), **options)
+    which = hardest(slacks(setup, goal, plain))
+    others = [weighed(setup, block, goal, which, factor, **radius) for factor in factors if factor != 1]
+    rows = pd.concat([plain, masw.run(setup, {block: others}, **options)], ignore_index=True)
     hard = (goal.target & which).sum(dim=1) / which.sum(dim=1)
     return rows.assign(
         factor=rows["parameters"].astype(float),
@@ -119,7 +119,7 @@ def curve(rows: pd.DataFrame, measure: str) -> pd.DataFrame:
     return lines.reset_index()
 
 
-def with_labels(scene: masw.Scene, number: int) -> list[int]:
+def with_labels(setup: masw.Setup, number: int) -> list[int]:
     """Places of the images with exactly so many labels, in order.
 
     Raises
@@ -127,9 +127,9 @@ def with_labels(scene: masw.Scene, number: int) -> list[int]:
     ValueError
         When there is none.
     """
-    places = (scene.present.sum(dim=1) == number).nonzero().flatten().tolist()
+    places = (setup.present.sum(dim=1) == number).nonzero().flatten().tolist()
     if not places:
-        raise ValueError(f"none of {len(scene.indices)} images has {number} labels: give a larger number of images")
+        raise ValueError(f"none of {len(setup.indices)} images has {number} labels: give a larger number of images")
     return places
 
 
@@ -216,7 +216,7 @@ class OneHard:
 
 
 def one_hard_constraint(
-    scene: masw.Scene, labels: int, factor: float, share: float, images: int = 8, **options
+    setup: masw.Setup, labels: int, factor: float, share: float, images: int = 8, **options
 ) -> OneHard:
     """Attack images with so many labels with equal weights, then with less weight on their hardest constraint.
 
@@ -233,22 +233,22 @@ def one_hard_constraint(
         So many with these labels are attacked. Shown is the first that `OneHard.found` is about; without any, the
         first on which more are hidden; without any, the first.
     """
-    scene = scene[with_labels(scene, labels)[:images]]
-    block, radius = ("", 3), {"radius": share * scene.panel.untargeted, "hide": True}
-    goal, none = scene.goal(block, True), torch.zeros_like(scene.present)
+    setup = setup[with_labels(setup, labels)[:images]]
+    block, radius = ("", 3), {"radius": share * setup.setting.untargeted, "hide": True}
+    goal, none = setup.goal(block, True), torch.zeros_like(setup.present)
     keep = options | {"keep_images": len(goal)}
-    equal = masw.run(scene, {block: [weighed(scene, block, goal, none, 1, **radius)]}, **keep)
-    which = hardest(slacks(scene, goal, equal), 1)
-    lighter = masw.run(scene, {block: [weighed(scene, block, goal, which, factor, **radius)]}, **keep)
-    pictures = [scene.images, *(experiment.pictures(rows).to(scene.images) for rows in (equal, lighter))]
-    logits = [logits_of(scene, x) for x in pictures]
-    off = torch.stack([(scene.present & (z <= 0)).sum(dim=1) for z in logits[1:]])
+    equal = masw.run(setup, {block: [weighed(setup, block, goal, none, 1, **radius)]}, **keep)
+    which = hardest(slacks(setup, goal, equal), 1)
+    lighter = masw.run(setup, {block: [weighed(setup, block, goal, which, factor, **radius)]}, **keep)
+    pictures = [setup.images, *(evaluation.pictures(rows).to(setup.images) for rows in (equal, lighter))]
+    logits = [logits_of(setup, x) for x in pictures]
+    off = torch.stack([(setup.present & (z <= 0)).sum(dim=1) for z in logits[1:]])
     found = (off[0] == 1) & (off[1] == labels - 1) & ~(which & (logits[2] <= 0)).any(dim=1)
     i = int((2 * found.int() + (off[1] > off[0])).argmax())
-    own = scene.present[i].nonzero().flatten()
+    own = setup.present[i].nonzero().flatten()
     label = int(which[i][own].int().argmax())
-    names = [scene.data.labels[j] for j in own.tolist()]
+    names = [setup.data.labels[j] for j in own.tolist()]
     shown = Shown(
-        scene.indices[i], names, torch.stack([x[i] for x in pictures]), [z[i][own] for z in logits], label, factor
+        setup.indices[i], names, torch.stack([x[i] for x in pictures]), [z[i][own] for z in logits], label, factor
     )
     return OneHard(shown, off, found, equal["seconds"].sum() + lighter["seconds"].sum())

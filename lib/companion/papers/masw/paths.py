@@ -8,8 +8,8 @@ from torch import Tensor
 
 from companion.papers.masw import experiments as masw
 from companion.report import Table, beside, reported
-from flipbook.evaluation import experiment
-from flipbook.evaluation.experiment import Trial
+from flipbook import evaluation
+from flipbook.evaluation import AttackConfig
 
 BURN_IN = 30  # iterations before which a run may go up and down
 LARGEST = 0.3  # rise that counts as a fluctuation
@@ -18,14 +18,14 @@ OTHERS = ("TkALC", "TkMIA")  # only counted; MADW makes too few steps on a lapto
 MEASURES = {"fluctuates": "by its own objective", "fluctuates_unweighted": "by the hinges with all weights 1"}
 
 
-def trial(scene: masw.Scene, method: str, block: masw.Block, share: float = 1.0, **options) -> Trial:
+def config(setup: masw.Setup, method: str, block: masw.Block, share: float = 1.0, **options) -> AttackConfig:
     """A method that runs on after success and keeps its objective; `share` of the panel's τ."""
-    kind = masw.trial(scene, method, block, **options)
-    on = {"stop": "never"} if method == "MASW" else {"leave": False}
+    kind = masw.config(setup, method, block, **options)
+    on = {"stop": "never"} if method == "MASW" else {"stop_on_success": False}
     sums_hinges = method in ("ML-C&W", "MASW") or (method == "TkML" and block[0])
     names = ("lagrangian", "hinges") if sums_hinges else ("loss",)
     hyper = kind.hyper | on | {"radius": share * kind.hyper["radius"], "trace": names}
-    return Trial(kind.method, f"{share:.2g} τ", kind.attack, hyper, goal=kind.goal)
+    return AttackConfig(kind.method, f"{share:.2g} τ", kind.attack, hyper, goal=kind.goal)
 
 
 def objective(rows: pd.DataFrame) -> Tensor:
@@ -45,9 +45,9 @@ def _paths(rows: pd.DataFrame, name: str) -> Tensor:
     parts = []
     for _, part in rows.groupby("run", sort=False):
         try:
-            paths = experiment.traces(part, name)
+            paths = evaluation.traces(part, name)
         except KeyError:
-            paths = experiment.traces(part, "loss")
+            paths = evaluation.traces(part, "loss")
         parts += zip(part.index, paths, strict=True)
     places = {row: place for place, row in enumerate(rows.index)}
     return torch.stack([path for _, path in sorted(parts, key=lambda pair: places[pair[0]])])
@@ -67,7 +67,7 @@ def rise(paths: Tensor, start: int = BURN_IN) -> Tensor:
     return (late - late.cummin(dim=1).values).amax(dim=1)
 
 
-def runs(scene: masw.Scene, block: masw.Block, methods: Sequence[str] = METHODS, share: float = 1.0, **options):
+def runs(setup: masw.Setup, block: masw.Block, methods: Sequence[str] = METHODS, share: float = 1.0, **options):
     """Rows of these methods with `rise` and `rise_unweighted`, and whether they fluctuate by either (Figure S.6).
 
     Returns
@@ -81,10 +81,10 @@ def runs(scene: masw.Scene, block: masw.Block, methods: Sequence[str] = METHODS,
     The paper says "fluctuations exceeding 0.3" and no more. Read here as a rise above the lowest value so far, after
     30 iterations, in absolute terms.
     """
-    rows = masw.run(scene, {block: [trial(scene, name, block, share) for name in methods]}, **options)
+    rows = masw.run(setup, {block: [config(setup, name, block, share) for name in methods]}, **options)
     rise_, plain = rise(objective(rows)), rise(unweighted(rows))
     return rows.assign(
-        setting=setting(block[0], share),
+        setting=described(block[0], share),
         rise=rise_.tolist(),
         rise_unweighted=plain.tolist(),
         fluctuates=(rise_ > LARGEST).tolist(),
@@ -92,7 +92,7 @@ def runs(scene: masw.Scene, block: masw.Block, methods: Sequence[str] = METHODS,
     )
 
 
-def setting(case: str, share: float) -> str:
+def described(case: str, share: float) -> str:
     """Case and ball in words."""
     return f"{case or 'untargeted'}, {'τ' if share == 1 else f'{share:.2g} τ'}"
 
@@ -114,7 +114,7 @@ def bars(lines: pd.DataFrame) -> pd.DataFrame:
 def beside_printed(lines: pd.DataFrame, caption: str = "") -> Table:
     """Lines of `shares` beside the printed ones: untargeted and targeted at the panel's τ, smaller balls ours only."""
     printed = reported("masw/fluctuations")
-    cases = {setting("", 1): "", **{setting(case, 1): "targeted" for case in ("best", "random", "worst")}}
+    cases = {described("", 1): "", **{described(case, 1): "targeted" for case in ("best", "random", "worst")}}
     printed = pd.concat(
         [
             printed[printed["case"] == case].assign(setting=name)

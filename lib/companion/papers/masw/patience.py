@@ -16,7 +16,7 @@ from flipbook.universal.stopping import Patience, chosen
 PATIENCES = (1, 2, 5, 10, 20, 30, 40, 50, 60)
 
 
-def patience(scene: universals.Scene, k: int = 3, seeds: Sequence[int] = (0, 1), passes: int = 4) -> pd.DataFrame:
+def patience(setup: universals.Setup, k: int = 3, seeds: Sequence[int] = (0, 1), passes: int = 4) -> pd.DataFrame:
     """What less patience gives, from one long search of MASW a seed that is evaluated after every mini-batch.
 
     Parameters
@@ -34,13 +34,13 @@ def patience(scene: universals.Scene, k: int = 3, seeds: Sequence[int] = (0, 1),
         A row a seed and E of `PATIENCES`: seed, E, batches (until the kept z), asr and lfr on the test images and
         train_asr, train_lfr on the training images, all in percent; kept in the store.
     """
-    model, images, present = scene.single.model, scene.training.images, scene.training.targets.bool()
-    settings = {"radius": scene.radius, "hide": True, "batch_size": scene.size.batch, "max_passes": passes}
+    model, images, present = setup.single.model, setup.training.images, setup.training.targets.bool()
+    settings = {"radius": setup.radius, "hide": True, "batch_size": setup.size.batch, "max_passes": passes}
     settings |= {"eval_every": 1, "patience": max(PATIENCES), "history": True}
-    attack = inner_attack("masw", scene.size.iterations, learning_rate=scene.size.learning_rate)
+    attack = inner_attack("masw", setup.size.iterations, learning_rate=setup.size.learning_rate)
     device = next(model.parameters()).device
     functions = [fingerprint.of_function(f) for f in (universal.universal_top_k, universal.evaluate_top_k)]
-    of = [functions, attack, settings, k, images, present, *universals.tested(scene.single), PATIENCES]
+    of = [functions, attack, settings, k, images, present, *universals.tested(setup.single), PATIENCES]
     key = {"patience": fingerprint.digest(*of, fingerprint.of_model(model), str(device.type))}
     shelf = Store.of("universal-patience", key)
     for seed in seeds:
@@ -49,16 +49,16 @@ def patience(scene: universals.Scene, k: int = 3, seeds: Sequence[int] = (0, 1),
         learnt = universal.universal_top_k(
             model, images.to(device), present.to(device), k, attack, seed=seed, **settings
         )
-        lines = pd.DataFrame([_kept(scene, learnt, E) | {"seed": seed} for E in PATIENCES])
+        lines = pd.DataFrame([_kept(setup, learnt, E) | {"seed": seed} for E in PATIENCES])
         shelf.add(lines.set_axis([f"{seed}/{E}" for E in PATIENCES], axis="index"))
     known = shelf.rows()
     return known[known["seed"].isin(seeds)].sort_values(["seed", "E"]).reset_index(drop=True)
 
 
-def _kept(scene: universals.Scene, learnt: TopKUniversal, E: int) -> dict:
+def _kept(setup: universals.Setup, learnt: TopKUniversal, E: int) -> dict:
     """What patience E would have kept of a longer search."""
     place = chosen(Patience(E), learnt.trace)
-    found = universals.measured(scene, replace(learnt, perturbation=learnt.history[place : place + 1], history=None))
+    found = universals.measured(setup, replace(learnt, perturbation=learnt.history[place : place + 1], history=None))
     train = {f"train_{name}": 100 * learnt.trace[name][place] for name in ("asr", "lfr")}
     test = {name: 100 * found[name].mean() for name in ("asr", "lfr")}
     return {"E": E, "batches": learnt.trace["batches"][place]} | test | train

@@ -9,11 +9,11 @@ from torch import Tensor
 
 from companion.papers.masw import claims as claim
 from companion.papers.masw import experiments as masw
-from companion.papers.masw.experiments import Block, Scene
+from companion.papers.masw.experiments import Block, Setup
 from companion.report import Claims
 from companion.report.figures import amplification
 from companion.report.sparse import signed
-from flipbook.evaluation import experiment
+from flipbook import evaluation
 from flipbook.goals import top_k
 
 IMAGES = 16
@@ -57,16 +57,18 @@ FIGURES = {
 }
 
 
-def run(scene: Scene, of: Pictures, **options) -> pd.DataFrame:
+def run(setup: Setup, of: Pictures, **options) -> pd.DataFrame:
     """Rows of `masw.run` for a figure, with the attacked images kept, after the columns top and own of `seen`."""
     options_of = {name: {"radius": of.τ} if of.τ and name != "kFool" else {} for name in of.methods}
-    trials = {block: [masw.trial(scene, name, block, **options_of[name]) for name in of.methods] for block in of.blocks}
-    rows = masw.run(scene, trials, keep_images=len(scene.indices), **options)
-    parts = [seen(scene, part) for _, part in rows.groupby(["case", "k", "method"], sort=False)]
+    configs = {
+        block: [masw.config(setup, name, block, **options_of[name]) for name in of.methods] for block in of.blocks
+    }
+    rows = masw.run(setup, configs, keep_images=len(setup.indices), **options)
+    parts = [seen(setup, part) for _, part in rows.groupby(["case", "k", "method"], sort=False)]
     return pd.concat(parts).loc[rows.index]
 
 
-def seen(scene: Scene, rows: pd.DataFrame) -> pd.DataFrame:
+def seen(setup: Setup, rows: pd.DataFrame) -> pd.DataFrame:
     """Rows of one block and method with the mean probability of what the attack wants, and of the image's labels.
 
     Returns
@@ -75,66 +77,66 @@ def seen(scene: Scene, rows: pd.DataFrame) -> pd.DataFrame:
         The rows with top (targets, or without any the first k labels) and own (the image's labels).
     """
     block = rows["case"].iloc[0], int(rows["k"].iloc[0])
-    probabilities = scores(scene, experiment.pictures(rows))
-    wanted = scene.targets(*block) if block[0] else top_k(probabilities, block[1])
-    means = [(probabilities * of).sum(dim=1) / of.sum(dim=1) for of in (wanted, scene.present)]
+    probabilities = scores(setup, evaluation.pictures(rows))
+    wanted = setup.targets(*block) if block[0] else top_k(probabilities, block[1])
+    means = [(probabilities * of).sum(dim=1) / of.sum(dim=1) for of in (wanted, setup.present)]
     return rows.assign(top=means[0].numpy(), own=means[1].numpy())
 
 
-def scores(scene: Scene, images: Tensor) -> Tensor:
+def scores(setup: Setup, images: Tensor) -> Tensor:
     """Probabilities of all labels, (n, C) on the CPU."""
-    device = next(scene.model.parameters()).device
+    device = next(setup.model.parameters()).device
     with torch.no_grad():
-        return scene.model(images.to(device)).sigmoid().cpu()
+        return setup.model(images.to(device)).sigmoid().cpu()
 
 
-def chosen(scene: Scene, rows: pd.DataFrame, of: Pictures) -> tuple[list[int], list[int]]:
+def chosen(setup: Setup, rows: pd.DataFrame, of: Pictures) -> tuple[list[int], list[int]]:
     """Places of the images that are shown, and on how many attacks each differs from the figure's pattern.
 
     Those that differ least come first, of these the ones with two labels or more, of these the first drawn.
     """
-    wrong = torch.zeros(len(scene.indices), dtype=torch.int64)
+    wrong = torch.zeros(len(setup.indices), dtype=torch.int64)
     for block in of.blocks:
         for name in of.methods:
             part = rows[(rows["case"] == block[0]) & (rows["k"] == block[1]) & (rows["method"] == name)]
             succeeds = torch.from_numpy(part["success"].to_numpy(copy=True))
             wrong += succeeds != ((block, name) not in of.fail)
-    single = scene.present.sum(dim=1) < 2
+    single = setup.present.sum(dim=1) < 2
     order = sorted(range(len(wrong)), key=lambda place: (int(wrong[place]), bool(single[place]), place))
     places = order[slice(*of.shown)]
     return places, wrong[places].tolist()
 
 
-def strips(scene: Scene, rows: pd.DataFrame, of: Pictures, places: Sequence[int]) -> tuple[list, float]:
+def strips(setup: Setup, rows: pd.DataFrame, of: Pictures, places: Sequence[int]) -> tuple[list, float]:
     """What `gallery.strips` draws, and the factor that perturbations are drawn with.
 
     A line for every image and block: the clean image, and for each attack its image and its perturbation. Under an
     image its first k labels with their probability, then its own labels where they are not among these.
     """
-    pictures = {key: experiment.pictures(part) for key, part in rows.groupby(["case", "k", "method"], sort=False)}
-    clean = scene.images[list(places)].cpu()
+    pictures = {key: evaluation.pictures(part) for key, part in rows.groupby(["case", "k", "method"], sort=False)}
+    clean = setup.images[list(places)].cpu()
     factor = BRIGHTER * amplification(clean, [images[list(places)] for images in pictures.values()])
     lines = []
     for place in places:
         for case, k in of.blocks:
-            original = scene.images[place].cpu()
-            aim = scene.targets(case, k)[place] if case else torch.zeros_like(scene.present[place])
-            line = {"clean": (original, words(scene, place, original, k, aim))}
+            original = setup.images[place].cpu()
+            aim = setup.targets(case, k)[place] if case else torch.zeros_like(setup.present[place])
+            line = {"clean": (original, words(setup, place, original, k, aim))}
             for name in of.methods:
                 image = pictures[case, k, name][place]
-                line[name] = image, words(scene, place, image, k, aim)
+                line[name] = image, words(setup, place, image, k, aim)
                 line[f"{name}: z × {factor:g}"] = signed(image - original, 1 / factor), ""
             lines.append((f"{f'{case} case' if case else 'untargeted'}, k = {k}", line))
     return lines, factor
 
 
-def words(scene: Scene, place: int, image: Tensor, k: int, aim: Tensor) -> str:
+def words(setup: Setup, place: int, image: Tensor, k: int, aim: Tensor) -> str:
     """The first k labels of an image, and its own others, a line each: mark, name and probability in percent."""
-    p = scores(scene, image[None])[0]
-    own = scene.present[place].cpu()
+    p = scores(setup, image[None])[0]
+    own = setup.present[place].cpu()
     first = p.argsort(descending=True, stable=True)
     listed = [*first[:k].tolist(), *(j for j in first[k:].tolist() if own[j])]
-    lines = [f"{OWN if own[j] else AIM if aim[j] else ''} {scene.data.labels[j]} {100 * p[j]:.1f}" for j in listed]
+    lines = [f"{OWN if own[j] else AIM if aim[j] else ''} {setup.data.labels[j]} {100 * p[j]:.1f}" for j in listed]
     return "\n".join([*lines[:k], "…", *lines[k:]] if lines[k:] else lines)
 
 

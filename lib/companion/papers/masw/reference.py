@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 import pandas as pd
 from torch import Tensor, cat, nan
 
-from companion.papers.masw.experiments import Block, Scene
+from companion.papers.masw.experiments import Block, Setup
 from flipbook.attacks.engines.projected_descent import Plain, descend
 from flipbook.attacks.engines.self_paced import Pace, SelfPaced
 from flipbook.attacks.tkml import targeted_hinges
@@ -58,7 +58,7 @@ def pull(goal: TopKEquals, logits: Tensor, pace: Pace, weights: Tensor) -> tuple
     return net, (is_target & (net > 0)) | (~is_target & (net < 0))
 
 
-def pulls(scene: Scene, block: Block, τ: float, max_iterations: int = 30) -> pd.DataFrame:
+def pulls(setup: Setup, block: Block, τ: float, max_iterations: int = 30) -> pd.DataFrame:
     """Run TkML's loss without and with self-paced weights on all images of a scene, and look at z[k].
 
     Returns
@@ -69,11 +69,11 @@ def pulls(scene: Scene, block: Block, τ: float, max_iterations: int = 30) -> pd
     """
     lines = []
     for name, weights in (("TkML", "none"), ("TkML + SPW", "spw")):
-        pace, images = Pace(weights), scene.images
+        pace, images = Pace(weights), setup.images
         watched = _Watched(targeted_hinges, pace, images.new_ones(len(images), 1), pace.start(images))
-        step = Plain(scene.panel.learning_rate)
+        step = Plain(setup.setting.learning_rate)
         descend(
-            scene.model, images, scene.goal(block), lambda _, of=watched: of, lambda _, by=step: by,
+            setup.model, images, setup.goal(block), lambda _, of=watched: of, lambda _, by=step: by,
             radius=τ, max_iterations=max_iterations,
         )  # fmt: skip
         net, wrong = (cat([of[i] for of in watched.pulls]).double() for i in (0, 1))

@@ -10,21 +10,21 @@ from torch import Tensor
 from companion.papers.masw import experiments as masw
 from companion.papers.masw.claims import FEW, FEWEST
 from companion.report import Claims
-from flipbook.evaluation import experiment
-from flipbook.evaluation.experiment import Trial
+from flipbook import evaluation
+from flipbook.evaluation import AttackConfig
 
 LAMBDAS = (0.1, 0.3, 0.5, 0.7, 0.9)
 ETAS = (1.001, 1.005, 1.01, 1.015, 1.02, 1.05)
 ALONE, TOGETHER, GROWTH = "λ1, with λ2 = 0.5", "λ1, with λ2 = 1 - λ1", "η"
 
 
-def _trial(scene: masw.Scene, block: masw.Block, what: str, value: float, **options) -> Trial:
-    return replace(masw.trial(scene, "MASW", block, what, **options), parameters=f"{value:g}")
+def _config(setup: masw.Setup, block: masw.Block, what: str, value: float, **options) -> AttackConfig:
+    return replace(masw.config(setup, "MASW", block, what, **options), parameters=f"{value:g}")
 
 
-def trials(
-    scene: masw.Scene, block: masw.Block, lambdas: Sequence[float] = LAMBDAS, etas: Sequence[float] = ETAS
-) -> list[Trial]:
+def configs(
+    setup: masw.Setup, block: masw.Block, lambdas: Sequence[float] = LAMBDAS, etas: Sequence[float] = ETAS
+) -> list[AttackConfig]:
     """MASW with λ1 alone changed, with λ1 + λ2 = 1, and with η changed; the name says which, `parameters` the value.
 
     λ scales the step too, so that the paper's λ1 alone changes two things at once; λ1 + λ2 = 1 changes one.
@@ -32,7 +32,7 @@ def trials(
     changed = [(ALONE, value, {"lam1": value}) for value in lambdas]
     changed += [(TOGETHER, value, {"lam1": value, "lam2": round(1 - value, 6)}) for value in lambdas]
     changed += [(GROWTH, value, {"eta": value}) for value in etas]
-    return [_trial(scene, block, what, value, **options) for what, value, options in changed]
+    return [_config(setup, block, what, value, **options) for what, value, options in changed]
 
 
 def lines(rows: pd.DataFrame) -> pd.DataFrame:
@@ -45,11 +45,11 @@ def lines(rows: pd.DataFrame) -> pd.DataFrame:
     return means.join(errors).assign(iterations=groups["iterations"].mean(), images=groups.size()).reset_index()
 
 
-def thresholds(scene: masw.Scene, block: masw.Block, **options) -> tuple[pd.DataFrame, Tensor]:
+def thresholds(setup: masw.Setup, block: masw.Block, **options) -> tuple[pd.DataFrame, Tensor]:
     """Rows of MASW runs that never stop early, and ε along each of them, (n, T + 1)."""
-    trial = masw.trial(scene, "MASW", block, stop="never", trace=("threshold",))
-    rows = masw.run(scene, {block: [trial]}, **options)
-    return rows, torch.stack(experiment.traces(rows, "threshold"))
+    config = masw.config(setup, "MASW", block, stop="never", trace=("threshold",))
+    rows = masw.run(setup, {block: [config]}, **options)
+    return rows, torch.stack(evaluation.traces(rows, "threshold"))
 
 
 def still_growing(paths: Tensor, last: int = 20) -> Tensor:

@@ -12,11 +12,11 @@ from torch import Tensor
 
 from flipbook.attacks.engines.projected_descent import into_ball
 from flipbook.attacks.engines.self_paced import Pace, quantities
-from flipbook.core.attack_result import Perturbed
+from flipbook.core.attack_result import AttackResult
 from flipbook.core.batch import batch_view, l2_norm
-from flipbook.core.best_so_far import Record
+from flipbook.core.best_so_far import BestSoFar
 from flipbook.core.gradients import differentiable_twice
-from flipbook.core.pass_counter import Counted
+from flipbook.core.pass_counter import PassCounter
 from flipbook.core.per_image_random import keys, normal
 from flipbook.goals import Goal
 from flipbook.solvers.damped_least_squares import Damping, rank_one_step
@@ -34,19 +34,19 @@ def attack(
     λ: Tensor,
     radius: float,
     max_iterations: int,
-    leave: bool,
+    stop_on_success: bool,
     trace: tuple[str, ...],
-) -> Perturbed:
+) -> AttackResult:
     """Repeat (S.15) for all four variables, then the ball, the box, 0 <= v <= 1, ς >= 0 and the rules of `madw`.
 
     Not published, so ours: z = 0, v = 1, ς = 1 and a random η of norm 1, keyed by the image, to start with. z, η and
     λ_D are in [0, 1] units.
     """
-    net = Counted(model, images)
-    record = Record(net, images, goal)
+    net = PassCounter(model, images)
+    best = BestSoFar(net, images, goal)
     kept = {name: images.new_full((len(images), max_iterations + 1), torch.nan) for name in trace}
-    x0, goal, λ = (each[record.rows] for each in (images, goal, λ))
-    constraints = goal.margins(record.logits[record.rows]).shape[1] if len(x0) else 0
+    x0, goal, λ = (each[best.rows] for each in (images, goal, λ))
+    constraints = goal.margins(best.logits[best.rows]).shape[1] if len(x0) else 0
     z, (v, η, ς) = torch.zeros_like(x0), _start(x0, constraints)
     state, damping = pace.start(x0), images.new_full((len(x0),), rule.start)
     for t in range(max_iterations + 1):
@@ -55,8 +55,8 @@ def attack(
         x = (x0 + z).clamp(0, 1)
         w = state.weights
         L, slopes, logits, ζ = _stationarity(net, x, x - x0, v, η, ς, goal, λ * w)
-        distance = goal.distance(logits)
-        record.update(x, distance, l2_norm(x - x0), t, net.total[record.rows])
+        violations = goal.violations(logits)
+        best.update(x, violations, l2_norm(x - x0), t, net.total[best.rows])
         if t == 0:
             state.lowest = L[:, None]
         else:
@@ -64,17 +64,17 @@ def attack(
             state = pace.after(state, ζ, L)
         noted = quantities(L, L, w, state, ζ)
         for name, values in kept.items():
-            values[record.rows, t] = noted[name].to(values)
+            values[best.rows, t] = noted[name].to(values)
         δ = rank_one_step(L, torch.cat([each.flatten(1) for each in slopes], dim=1), damping)
         dz, dv, dη, dς = δ.split([each[0].numel() for each in slopes], dim=1)
         z = into_ball(x - x0 + dz.view_as(z), radius)
         v, η, ς = (v + dv).clamp(0, 1), η + dη.view_as(η), (ς + dς).clamp(min=0)
-        stays = ((distance > 0) | (not leave)).nonzero().flatten()
+        stays = ((violations > 0) | (not stop_on_success)).nonzero().flatten()
         if len(stays) < len(x0):
-            record.keep(stays)
+            best.keep(stays)
             x0, goal, λ, state, damping = (each[stays] for each in (x0, goal, λ, state, damping))
             z, v, η, ς = (each[stays] for each in (z, v, η, ς))
-    result = record.result()
+    result = best.result()
     result.trace = kept
     return result
 
@@ -86,7 +86,7 @@ def _start(x0: Tensor, constraints: int) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def _stationarity(
-    net: Counted, x: Tensor, z: Tensor, v: Tensor, η: Tensor, ς: Tensor, goal: Goal, weights: Tensor
+    net: PassCounter, x: Tensor, z: Tensor, v: Tensor, η: Tensor, ς: Tensor, goal: Goal, weights: Tensor
 ) -> tuple[Tensor, list[Tensor], Tensor, Tensor]:
     """L (n,), its slopes in z, v, η and ς, the logits and the slack at x; net is passed by, to count all gradients."""
     with torch.enable_grad(), differentiable_twice():

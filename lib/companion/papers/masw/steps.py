@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from companion.papers.masw import experiments as masw
-from flipbook.evaluation import experiment
+from flipbook import evaluation
 
 _EQUAL = {"weights": "none"}
 VARIANTS = {  # shown: method, options, part of the panel's learning rate
@@ -22,17 +22,17 @@ VARIANTS = {  # shown: method, options, part of the panel's learning rate
 }
 
 
-def rows(scenes: Sequence[masw.Scene], block: masw.Block, **options) -> pd.DataFrame:
+def rows(setups: Sequence[masw.Setup], block: masw.Block, **options) -> pd.DataFrame:
     """Rows of `masw.run` for all variants, with `step`: the median length of a step as a share of τ."""
     parts = []
-    for scene in scenes:
-        radius, rate = scene.panel.targeted if block[0] else scene.panel.untargeted, scene.panel.learning_rate
-        trials = [
-            masw.trial(scene, name, block, shown=shown, learning_rate=part * rate, trace=("step",), **of)
+    for setup in setups:
+        radius, rate = setup.setting.targeted if block[0] else setup.setting.untargeted, setup.setting.learning_rate
+        configs = [
+            masw.config(setup, name, block, shown=shown, learning_rate=part * rate, trace=("step",), **of)
             for shown, (name, of, part) in VARIANTS.items()
         ]
-        found = masw.run(scene, {block: trials}, **options)
-        lengths = [path.nanmedian().item() for path in experiment.traces(found, "step")]
+        found = masw.run(setup, {block: configs}, **options)
+        lengths = [path.nanmedian().item() for path in evaluation.traces(found, "step")]
         parts.append(found.assign(step=[length / radius for length in lengths]))
     return pd.concat(parts, ignore_index=True)
 

@@ -17,7 +17,7 @@ STEP = 0.01  # of the grid on which adversarial points are looked for
 
 
 @dataclass(frozen=True)
-class Panel:
+class Setting:
     """One of the three panels.
 
     Attributes
@@ -49,7 +49,7 @@ class Panel:
 
 
 PANELS = (
-    Panel(
+    Setting(
         "top-3 untargeted",
         ((1,), (1, 2, 3), (2, 3, 4), (4, 5, 6), (5, 6)),
         "AFD, Eq. 1",
@@ -57,8 +57,8 @@ PANELS = (
         3,
         (2, 3, 4),
     ),
-    Panel("labels to hide", ((2,), (1, 2), (1, 4, 5), (1, 3, 5), (3,)), "AFD, Eq. 2", "AFD, Eq. 6", 0, (1, 4, 5)),
-    Panel(
+    Setting("labels to hide", ((2,), (1, 2), (1, 4, 5), (1, 3, 5), (3,)), "AFD, Eq. 2", "AFD, Eq. 6", 0, (1, 4, 5)),
+    Setting(
         "top-2 targeted",
         ((1,), (1, 2, 8), (4, 5, 6, 7), (2, 4, 8), (4,)),
         "cost, Eq. 3",
@@ -99,19 +99,19 @@ class Fitted:
     logits : Tensor (3, labels)
     """
 
-    panel: Panel
+    setting: Setting
     net: nn.Module
     points: Tensor
     logits: Tensor
 
     def mask(self, labels: tuple[int, ...]) -> Tensor:
         """Which of the panel's labels these are, (labels,) of bool."""
-        return torch.tensor([label in labels for label in self.panel.labels])
+        return torch.tensor([label in labels for label in self.setting.labels])
 
     def seen(self, row: int) -> list[int]:
         """What counts at one of the three points: the first k labels (a), else those on the positive side."""
-        found = top_k(self.logits, self.panel.k)[row] if self.panel.k == 3 else self.logits[row] > 0
-        return [label for label, on in zip(self.panel.labels, found.tolist(), strict=True) if on]
+        found = top_k(self.logits, self.setting.k)[row] if self.setting.k == 3 else self.logits[row] > 0
+        return [label for label, on in zip(self.setting.labels, found.tolist(), strict=True) if on]
 
     def measures(self) -> tuple[list[float], list[float]]:
         """The coarse and the soft measure at the two adversarial points."""
@@ -120,7 +120,7 @@ class Fitted:
 
 
 def fit(
-    panel: Panel, points: int = 2000, width: int = 64, epochs: int = 300, rate: float = 1e-2, seed: int = 1
+    setting: Setting, points: int = 2000, width: int = 64, epochs: int = 300, rate: float = 1e-2, seed: int = 1
 ) -> Fitted:
     """Train a network on uniform points of the plane and find two adversarial points in it.
 
@@ -132,7 +132,7 @@ def fit(
     ValueError
         Where no point of the grid has the labels that the paper gives: the network has not learnt the regions.
     """
-    net = trained(panel, points, width, epochs, rate, seed)
+    net = trained(setting, points, width, epochs, rate, seed)
     plane, start = grid(), torch.tensor([START])
     with torch.no_grad():
         logits = net(plane)
@@ -140,22 +140,22 @@ def fit(
     chosen = [start[0]]
     least = 0.0
     for place in (1, 3):  # the regions on both sides of the clean one
-        fits = (region(plane) == place) & (distance >= least) & _as_wanted(panel, logits, panel.regions[place])
+        fits = (region(plane) == place) & (distance >= least) & _as_wanted(setting, logits, setting.regions[place])
         if not fits.any():
-            raise ValueError(f"{panel.title}: no point shows {panel.regions[place]}: train for more epochs")
+            raise ValueError(f"{setting.title}: no point shows {setting.regions[place]}: train for more epochs")
         nearest = distance.masked_fill(~fits, torch.inf).argmin()
         chosen.append(plane[nearest])
         least = FARTHER * float(distance[nearest])
     points_ = torch.stack(chosen)
     with torch.no_grad():
-        return Fitted(panel, net, points_, net(points_))
+        return Fitted(setting, net, points_, net(points_))
 
 
-def trained(panel: Panel, points: int, width: int, epochs: int, rate: float, seed: int) -> nn.Module:
+def trained(setting: Setting, points: int, width: int, epochs: int, rate: float, seed: int) -> nn.Module:
     """A ReLU network 2 - width - width - labels after full-batch Adam on the cross-entropy of every label."""
     generator = torch.Generator().manual_seed(seed)
     x = torch.rand(points, 2, generator=generator) * torch.tensor([2.0, 1.0]) - torch.tensor([1.0, 0.0])
-    y = torch.tensor([[float(label in of) for label in panel.labels] for of in panel.regions])[region(x)]
+    y = torch.tensor([[float(label in of) for label in setting.labels] for of in setting.regions])[region(x)]
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         layers = (nn.Linear(2, width), nn.ReLU(), nn.Linear(width, width), nn.ReLU(), nn.Linear(width, y.shape[1]))
@@ -168,27 +168,27 @@ def trained(panel: Panel, points: int, width: int, epochs: int, rate: float, see
     return net.eval().requires_grad_(False)
 
 
-def _as_wanted(panel: Panel, logits: Tensor, labels: tuple[int, ...]) -> Tensor:
+def _as_wanted(setting: Setting, logits: Tensor, labels: tuple[int, ...]) -> Tensor:
     """Whether points (n, labels) show what the paper says of an adversarial point in the region with these labels."""
-    there = torch.tensor([label in labels for label in panel.labels])
-    if panel.k == 3:
+    there = torch.tensor([label in labels for label in setting.labels])
+    if setting.k == 3:
         return (top_k(logits, 3) == there).all(dim=1)
     right = ((logits > 0) == there).all(dim=1)
-    if panel.wanted:
-        wanted = torch.tensor([label in panel.wanted for label in panel.labels])
-        right &= (top_k(logits, panel.k) == wanted).all(dim=1)
+    if setting.wanted:
+        wanted = torch.tensor([label in setting.wanted for label in setting.labels])
+        right &= (top_k(logits, setting.k) == wanted).all(dim=1)
     return right
 
 
 def _measure(fitted: Fitted, row: int) -> tuple[float, float]:
-    panel, clean, after = fitted.panel, fitted.logits[0] > 0, fitted.logits[row] > 0
-    own, others = fitted.mask(panel.own), fitted.mask(panel.irrelevant)
-    if panel.irrelevant:  # Eq. 3 and S.2: irrelevant labels that keep their side
+    setting, clean, after = fitted.setting, fitted.logits[0] > 0, fitted.logits[row] > 0
+    own, others = fitted.mask(setting.own), fitted.mask(setting.irrelevant)
+    if setting.irrelevant:  # Eq. 3 and S.2: irrelevant labels that keep their side
         kept = (clean == after)[others].double().mean().item()
         return float(kept < 1), 1 - kept
-    if panel.k:  # Eq. 1 with strict inclusions, and Eq. 5
-        first = top_k(fitted.logits, panel.k)[row]
+    if setting.k:  # Eq. 1 with strict inclusions, and Eq. 5
+        first = top_k(fitted.logits, setting.k)[row]
         inside, covers = bool((own & ~first).sum() == 0), bool((first & ~own).sum() == 0)
-        return float(inside or covers), (own & first).sum().item() / min(int(own.sum()), panel.k)
+        return float(inside or covers), (own & first).sum().item() / min(int(own.sum()), setting.k)
     left = after[own].double()  # Eq. 2 and Eq. 6
     return float(left.any()), left.mean().item()

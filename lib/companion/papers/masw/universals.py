@@ -20,7 +20,7 @@ from flipbook import universal
 from flipbook.attacks.kfool import RELEASED
 from flipbook.core.validation import check_choice
 from flipbook.storage import fingerprint
-from flipbook.storage.cached import kept
+from flipbook.storage.cached import cached
 from flipbook.universal import TopKUniversal
 from flipbook.universal.inner import inner_attack
 
@@ -84,7 +84,7 @@ def size(**asked) -> Size:
 
 
 @dataclass(frozen=True, eq=False)
-class Scene:
+class Setup:
     """A victim with images to learn from and others to try it on.
 
     Attributes
@@ -97,23 +97,23 @@ class Scene:
         τ of z. The published 50 (100 on [-1, 1]) at the same mean square on these images.
     """
 
-    single: masw.Scene
+    single: masw.Setup
     training: Selection
     size: Size
     radius: float
 
     @property
-    def panel(self) -> masw.Panel:
+    def setting(self) -> masw.Setting:
         """Data set, model and victim."""
-        return self.single.panel
+        return self.single.setting
 
 
-def scene(panel: masw.Panel, size: Size, device: str = "cpu", seed: int = 0) -> Scene:
+def setup(setting: masw.Setting, size: Size, device: str = "cpu", seed: int = 0) -> Setup:
     """Load a panel's victim and draw both sets of images."""
-    single = masw.scene(panel, masw.Size(size.test, size.iterations), device, seed)
-    validation = datasets.load(panel.data, split="validation")
+    single = masw.setup(setting, masw.Size(size.test, size.iterations), device, seed)
+    validation = datasets.load(setting.data, split="validation")
     training = ranked_images.select(single.model, validation, size.training, masw.LARGEST_K, seed).chosen
-    return Scene(single, training, size, 50.0 * same_mean_square(single.images))
+    return Setup(single, training, size, 50.0 * same_mean_square(single.images))
 
 
 def same_mean_square(images: torch.Tensor) -> float:
@@ -122,7 +122,7 @@ def same_mean_square(images: torch.Tensor) -> float:
 
 
 def learn(
-    scene: Scene, method: str, k: int, inner: dict | None = None, progress: bool = True, **options
+    setup: Setup, method: str, k: int, inner: dict | None = None, progress: bool = True, **options
 ) -> TopKUniversal:
     """Learn one perturbation, or take what was learnt before from the store.
 
@@ -141,25 +141,25 @@ def learn(
         the paper's baselines had is not said.
     """
     check_choice("method", method, tuple(METHODS))
-    size, model = scene.size, scene.single.model
+    size, model = setup.size, setup.single.model
     device = next(model.parameters()).device
     steps = kuv_steps(k) if method == "kUV" else _FEW.get(method, size.iterations)
-    own = {"correlation": scene.single.correlation} if method == "TkALC" else {}
+    own = {"correlation": setup.single.correlation} if method == "TkALC" else {}
     if method in ("TkML", "TkALC", "TkMIA", "MASW"):
         own["learning_rate"] = size.learning_rate
     own |= RELEASED if method == "kUV" else {}
     attack = inner_attack(METHODS[method], steps, **own | (inner or {}))
     settings = {
-        "radius": scene.radius,
+        "radius": setup.radius,
         "hide": method in _HIDES,
         "from_clean": method == "kUV",  # as in its program
         "batch_size": size.batch,
         "max_passes": size.passes,
         "eval_every": max(1, size.training // size.batch // 2),
         "patience": size.patience,
-        "seed": scene.single.seed,
+        "seed": setup.single.seed,
     } | options
-    images, present = scene.training.images, scene.training.targets.bool()
+    images, present = setup.training.images, setup.training.targets.bool()
     code = fingerprint.of_function(universal.universal_top_k)
     key = fingerprint.digest(code, attack, settings, k, images, present, fingerprint.of_model(model), str(device.type))
 
@@ -167,7 +167,7 @@ def learn(
         images_, present_ = images.to(device), present.to(device)
         return universal.universal_top_k(model, images_, present_, k, attack, **settings, progress=progress)
 
-    return kept(f"universal/top-k-{key[:20]}", load=universal.load, learn=search, save=universal.save)
+    return cached(f"universal/top-k-{key[:20]}", load=universal.load, learn=search, save=universal.save)
 
 
 def kuv_steps(k: int) -> int:
@@ -175,15 +175,15 @@ def kuv_steps(k: int) -> int:
     return min(_MOST, max(_LEAST, _BACKWARDS // k))
 
 
-def cells(panel: masw.Panel, size: Size, methods: Sequence[str] = tuple(METHODS)) -> list[Cell]:
+def cells(setting: masw.Setting, size: Size, methods: Sequence[str] = tuple(METHODS)) -> list[Cell]:
     """What a laptop has time for: MADW for k = 3 and 10, the supplement's methods on the large sets for k = 3 alone."""
     asked = dict.fromkeys(METHODS, size.ks) | {"MADW": (3, 10)}
-    if panel.dataset in masw.LARGE:
+    if setting.dataset in masw.LARGE:
         asked |= {name: (3,) for name in METHODS if name not in _MAIN}
     return [(name, k) for k in size.ks for name in methods if k in asked[name]]
 
 
-def rows(scene: Scene, cells: Sequence[Cell], **options) -> pd.DataFrame:
+def rows(setup: Setup, cells: Sequence[Cell], **options) -> pd.DataFrame:
     """What the perturbations do to the test images.
 
     Parameters
@@ -204,11 +204,11 @@ def rows(scene: Scene, cells: Sequence[Cell], **options) -> pd.DataFrame:
     """
     parts = []
     for method, k in cells:
-        learnt = learn(scene, method, k, **options)
-        part = measured(scene, learnt).assign(method=method)
+        learnt = learn(setup, method, k, **options)
+        part = measured(setup, learnt).assign(method=method)
         if ("MASW", k) in cells:
-            length = learn(scene, "MASW", k, **options).perturbation.norm()
-            part[SAME] = measured(scene, of_length(learnt, float(length)))["asr"]
+            length = learn(setup, "MASW", k, **options).perturbation.norm()
+            part[SAME] = measured(setup, of_length(learnt, float(length)))["asr"]
         parts.append(part)
     return pd.concat(parts, ignore_index=True)
 
@@ -220,21 +220,21 @@ def of_length(learnt: TopKUniversal, length: float) -> TopKUniversal:
 
 
 @lru_cache(maxsize=4)
-def tested(single: masw.Scene) -> tuple[torch.Tensor, torch.Tensor]:
+def tested(single: masw.Setup) -> tuple[torch.Tensor, torch.Tensor]:
     """Test images and their labels, on the model's device."""
     device = next(single.model.parameters()).device
     return single.images.to(device), single.present.to(device)
 
 
-def measured(scene: Scene, learnt: TopKUniversal) -> pd.DataFrame:
+def measured(setup: Setup, learnt: TopKUniversal) -> pd.DataFrame:
     """Rows of one perturbation, as `rows` but for the method."""
-    table = universal.evaluate_top_k(learnt, scene.single.model, *tested(scene.single))
+    table = universal.evaluate_top_k(learnt, setup.single.model, *tested(setup.single))
     record, (height, width) = learnt.record, learnt.perturbation.shape[2:]
     return table.assign(
-        dataset=scene.panel.dataset,
+        dataset=setup.setting.dataset,
         case="",
         k=learnt.k,
-        image=scene.single.indices,
+        image=setup.single.indices,
         success=table["asr"] > 0,
         pert=ranked_images.pert(table["norm"], height, width),
         seconds=record["seconds"],
@@ -254,12 +254,12 @@ def summarise(rows: pd.DataFrame) -> pd.DataFrame:
     ).reset_index()
 
 
-def costs(scene: Scene, cells: Sequence[Cell], **options) -> pd.DataFrame:
+def costs(setup: Setup, cells: Sequence[Cell], **options) -> pd.DataFrame:
     """What the searches cost, a line each: dataset, case, k, method, time_s, passes, stopped and `TIMES`."""
     lines = []
     for method, k in cells:
-        record = learn(scene, method, k, **options).record
-        line = {"dataset": scene.panel.dataset, "case": "", "k": k, "method": method, "time_s": record["seconds"]}
+        record = learn(setup, method, k, **options).record
+        line = {"dataset": setup.setting.dataset, "case": "", "k": k, "method": method, "time_s": record["seconds"]}
         lines.append(line | {"passes": _passes(record), "stopped": record["stopped"]})
     return in_masws(pd.DataFrame(lines), "passes")
 

@@ -12,10 +12,9 @@ from torch import Tensor
 
 from companion import datasets, victims
 from companion.sampling import images
-from flipbook import attacks
+from flipbook import attacks, evaluation
 from flipbook.core.validation import check_choice
-from flipbook.evaluation import experiment
-from flipbook.evaluation.experiment import Trial
+from flipbook.evaluation import AttackConfig
 from flipbook.goals import ClassTarget
 
 SHARE = 0.2  # of the entries: what the paper's k comes to, 0.175 to 0.21 of N in its averages
@@ -31,7 +30,7 @@ SELECTIONS = {
 
 
 @dataclass(frozen=True)
-class Panel:
+class Setting:
     """One half of Table 1: the paper's data set as printed, the data set in its place, and the victim."""
 
     dataset: str
@@ -47,7 +46,7 @@ _STANDS = {"pictograms10": "CIFAR-10", "cifar10": "CIFAR-10", "cifar10-jpeg": "C
 _DATA = {"laptop": "pictograms10 pictograms238", "paper": "cifar10"}
 
 
-def panels(profile: str, data: str = "") -> list[Panel]:
+def settings(profile: str, data: str = "") -> list[Setting]:
     """The halves of Table 1 in a profile; `data` names others, separated by blanks, each with a victim "<name>-onehot".
 
     The paper profile has CIFAR-10 alone: there is no ImageNet loader yet.
@@ -56,12 +55,12 @@ def panels(profile: str, data: str = "") -> list[Panel]:
     names = data.split() or _DATA[profile].split()
     for name in names:
         check_choice("data", name, tuple(_STANDS))
-    return [Panel(_STANDS[name], name) for name in names]
+    return [Setting(_STANDS[name], name) for name in names]
 
 
-def panel(dataset: str, profile: str) -> Panel:
+def setting(dataset: str, profile: str) -> Setting:
     """The half of Table 1 that a figure is about: "CIFAR-10" or "ImageNet"."""
-    for half in panels(profile):
+    for half in settings(profile):
         if half.dataset == dataset:
             return half
     raise ValueError(f"there is no {dataset} in the {profile} profile yet: run this figure with profile 'laptop'")
@@ -87,18 +86,18 @@ _SIZES = {
 }
 
 
-def size(panel: Panel, images: int = 0, targets: int = 0, budget: str = "") -> Size:
+def size(setting: Setting, images: int = 0, targets: int = 0, budget: str = "") -> Size:
     """A panel's own size, with what is not 0 or empty in its place; the paper's is 1000 images and 9 targets."""
     for name, value in (("images", images), ("targets", targets)):
         if value < 0:
             raise ValueError(f"{name} is {value}: give a positive number, or 0 for the profile's own")
     check_choice("budget", budget, ("", *_BUDGETS))
     asked = {"images": images, "targets": targets, "budget": budget}
-    return replace(_SIZES[panel.data], **{name: value for name, value in asked.items() if value})
+    return replace(_SIZES[setting.data], **{name: value for name, value in asked.items() if value})
 
 
 @dataclass(frozen=True)
-class Scene:
+class Setup:
     """The pairs of one panel: every image once for each of its targets.
 
     Attributes
@@ -109,7 +108,7 @@ class Scene:
         Of these pairs.
     """
 
-    panel: Panel
+    setting: Setting
     model: torch.nn.Module
     data: object
     chosen: images.Selection
@@ -125,23 +124,23 @@ class Scene:
         own, wanted = self.chosen.targets.tolist(), self.goal.target.tolist()
         return [f"{self.data.labels[a]} → {self.data.labels[b]}" for a, b in zip(own, wanted, strict=True)]
 
-    def __getitem__(self, places: list[int]) -> "Scene":
+    def __getitem__(self, places: list[int]) -> "Setup":
         return replace(self, chosen=self.chosen[places], goal=self.goal[places])
 
 
-def scene(panel: Panel, images: int, targets: int, device: str = "cpu", seed: int = 0) -> Scene:
+def setup(setting: Setting, images: int, targets: int, device: str = "cpu", seed: int = 0) -> Setup:
     """Draw correctly classified test images and other classes for each, both keyed by `seed` and the image.
 
     Deviation: the paper does not say whether wrongly classified images are attacked, and its program takes the
     predicted class for the true one; only with right predictions is every target another class for both.
     """
-    model, data = victims.load(panel.victim, device=device), datasets.load(panel.data, split="test")
+    model, data = victims.load(setting.victim, device=device), datasets.load(setting.data, split="test")
     chosen = images.select(model, data, images, seed)
     wanted = images.other_classes(chosen.targets, len(data.labels), targets, chosen.indices, seed)
-    return Scene(panel, model, data, *images.pairs(chosen, wanted))
+    return Setup(setting, model, data, *images.pairs(chosen, wanted))
 
 
-def choose_k(k: str, scene: Scene, references: pd.DataFrame | None = None) -> int | Tensor:
+def choose_k(k: str, setup: Setup, references: pd.DataFrame | None = None) -> int | Tensor:
     """The number of entries that bounded attacks may change.
 
     Parameters
@@ -164,14 +163,14 @@ def choose_k(k: str, scene: Scene, references: pd.DataFrame | None = None) -> in
         return round(won["l0"].mean())
     if k == "match":
         rows = references[references["method"] == "StrAttack"]
-        l0 = rows["l0"].where(rows["reached"], SHARE * scene.entries)
-        one_pixel = scene.chosen.images.shape[1]
-        return torch.tensor(l0.round().to_numpy(dtype="int64", copy=True)).clamp(one_pixel, scene.entries)
+        l0 = rows["l0"].where(rows["reached"], SHARE * setup.entries)
+        one_pixel = setup.chosen.images.shape[1]
+        return torch.tensor(l0.round().to_numpy(dtype="int64", copy=True)).clamp(one_pixel, setup.entries)
     try:
         number = float(k)
     except ValueError:
         raise ValueError(f"k is {k!r}: give a share below 1, a number of entries, 'cw' or 'match'") from None
-    return round(number * scene.entries) if number < 1 else int(number)
+    return round(number * setup.entries) if number < 1 else int(number)
 
 
 _ATTACKS = {
@@ -205,7 +204,7 @@ _BUDGETS = {"laptop": _LAPTOP, "published": {name: {} for name in _LAPTOP} | {"S
 _BOUNDED = ("CornerSearch", "PGD l0+linf", "SAPF")  # by k
 
 
-def trial(method: str, k: int | Tensor, budget: str, shown: str = "", **options) -> Trial:
+def config(method: str, k: int | Tensor, budget: str, shown: str = "", **options) -> AttackConfig:
     """One row of Table 1.
 
     Parameters
@@ -225,87 +224,87 @@ def trial(method: str, k: int | Tensor, budget: str, shown: str = "", **options)
     each = {"k": k} if method in _BOUNDED and isinstance(k, Tensor) else {}
     if method in _BOUNDED and not each:
         hyper["k"] = k
-    return Trial(shown or method, "", _ATTACKS[method], hyper, each)
+    return AttackConfig(shown or method, "", _ATTACKS[method], hyper, each)
 
 
-def references(budget: str, k: int, end: bool = True) -> list[Trial]:
+def references(budget: str, k: int, end: bool = True) -> list[AttackConfig]:
     """The attacks that choose l0 by themselves, C&W-l0 stopped at k entries: where the printed row must be from.
 
     By its own rule C&W-l0 goes on to a few pixels that change a lot (`end`, a row of ours); the printed row has a fifth
     of all entries.
     """
-    chosen = [trial("StrAttack", k, budget), trial("C&W-l0", k, budget, stop_at=k)]
-    chosen += [trial("C&W-l0", k, budget, END)] if end else []
-    return [*chosen, trial("SparseFool", k, budget), trial("One-Pixel", k, budget)]
+    chosen = [config("StrAttack", k, budget), config("C&W-l0", k, budget, stop_at=k)]
+    chosen += [config("C&W-l0", k, budget, END)] if end else []
+    return [*chosen, config("SparseFool", k, budget), config("One-Pixel", k, budget)]
 
 
-def bounded(budget: str, k: int | Tensor) -> list[Trial]:
+def bounded(budget: str, k: int | Tensor) -> list[AttackConfig]:
     """The attacks that may change k entries."""
-    return [trial(method, k, budget) for method in ("SAPF", "PGD l0+linf", "CornerSearch")]
+    return [config(method, k, budget) for method in ("SAPF", "PGD l0+linf", "CornerSearch")]
 
 
-def selections(budget: str, k: int | Tensor) -> list[Trial]:
+def selections(budget: str, k: int | Tensor) -> list[AttackConfig]:
     """SAPF's refinement on supports that were chosen in other ways: rows of ours."""
-    return [trial("SAPF", k, budget, name, selection=selection) for name, selection in SELECTIONS.items()]
+    return [config("SAPF", k, budget, name, selection=selection) for name, selection in SELECTIONS.items()]
 
 
-def grouped(k: int, budget: str, group_weight: float, groups: Tensor) -> Trial:
+def grouped(k: int, budget: str, group_weight: float, groups: Tensor) -> AttackConfig:
     """SAPF-GS with a weight λ2 on given superpixels (pairs, H, W)."""
     published = {"initial_weight": 1e-2} if budget == "published" else {}
     hyper = _BUDGETS[budget]["SAPF"] | published | {"k": k, "group_weight": group_weight}
-    return Trial("SAPF-GS", f"λ2 = {group_weight:g}", attacks.sapf_gs, hyper, {"groups": groups})
+    return AttackConfig("SAPF-GS", f"λ2 = {group_weight:g}", attacks.sapf_gs, hyper, {"groups": groups})
 
 
-def weighted(k: int, budget: str, weighting: str, floor: float) -> Trial:
+def weighted(k: int, budget: str, weighting: str, floor: float) -> AttackConfig:
     """SAPF-VI with one of its weightings; λ0 is calibrated for each pair, because weights change what a λ1 means."""
     hyper = _BUDGETS[budget]["SAPF"] | {"k": k, "initial_weight": None, "weighting": weighting, "floor": floor}
-    return Trial("SAPF-VI", weighting, attacks.sapf_vi, hyper)
+    return AttackConfig("SAPF-VI", weighting, attacks.sapf_vi, hyper)
 
 
-def levels(scene: Scene, shares: list[float], selections: list[str], budget: str, **options) -> pd.DataFrame:
+def levels(setup: Setup, shares: list[float], selections: list[str], budget: str, **options) -> pd.DataFrame:
     """Rows of SAPF with k each of these shares of the entries, after the columns of `run`: share, selection.
 
     All shares are attacked together, as so many pairs with a k of their own.
     """
-    pairs = len(scene.goal)
-    k = torch.tensor([max(1, round(share * scene.entries)) for share in shares]).repeat_interleave(pairs)
-    many = scene[list(range(pairs)) * len(shares)]
-    trials = [trial("SAPF", k, budget, selection, selection=selection) for selection in selections]
-    rows = run(many, trials, **options)
+    pairs = len(setup.goal)
+    k = torch.tensor([max(1, round(share * setup.entries)) for share in shares]).repeat_interleave(pairs)
+    many = setup[list(range(pairs)) * len(shares)]
+    configs = [config("SAPF", k, budget, selection, selection=selection) for selection in selections]
+    rows = run(many, configs, **options)
     by_row = [share for _ in selections for share in shares for _ in range(pairs)]
     return rows.assign(share=by_row, selection=rows["method"])
 
 
-def run(scene: Scene, trials: list[Trial], **options) -> pd.DataFrame:
-    """Rows of `experiment.grid` on the pairs of a scene, after the columns dataset and target (the class's name)."""
-    rows = experiment.grid(trials, scene.model, scene.chosen.images, scene.goal, ids=scene.chosen.indices, **options)
-    targets = [scene.data.labels[t] for t in scene.goal.target.tolist()] * len(trials)
-    rows.insert(0, "dataset", scene.panel.dataset)
+def run(setup: Setup, configs: list[AttackConfig], **options) -> pd.DataFrame:
+    """Rows of `evaluation.grid` on the pairs of a scene, after the columns dataset and target (the class's name)."""
+    rows = evaluation.grid(configs, setup.model, setup.chosen.images, setup.goal, ids=setup.chosen.indices, **options)
+    targets = [setup.data.labels[t] for t in setup.goal.target.tolist()] * len(configs)
+    rows.insert(0, "dataset", setup.setting.dataset)
     return rows.assign(target=targets)
 
 
-def describe(panel: Panel) -> str:
+def describe(setting: Setting) -> str:
     """A panel's victim with what it stands in for and its accuracy, as captions say it."""
-    about = victims.describe(panel.victim)
+    about = victims.describe(setting.victim)
     stands = f"stands in for {about.stands_for}, " if about.stands_for else ""
-    return f"{panel.victim} ({stands}accuracy {about.quality:.3f})"
+    return f"{setting.victim} ({stands}accuracy {about.quality:.3f})"
 
 
-def settings(budget: str) -> str:
+def budget_settings(budget: str) -> str:
     """SAPF's S, M, T as captions give them."""
     hyper = {"search_steps": 6, "rounds": 1, "inner_iterations": 2000} | _BUDGETS[budget]["SAPF"]
     return f"S = {hyper['search_steps']}, M = {hyper['rounds']}, T = {hyper['inner_iterations']}"
 
 
-def reduced(sizes: dict[Panel, Size]) -> str:
+def reduced(sizes: dict[Setting, Size]) -> str:
     """What is smaller than in the paper: images, targets and steps."""
     parts = []
-    for panel, chosen in sizes.items():
-        full = {"CIFAR-10": 1000, "ImageNet": 100}[panel.dataset]
+    for setting, chosen in sizes.items():
+        full = {"CIFAR-10": 1000, "ImageNet": 100}[setting.dataset]
         less = [f"{chosen.images} of {full} images"] if chosen.images < full else []
         less += [f"{chosen.targets} of 9 targets"] if chosen.targets < 9 else []
         less += ["fewer steps"] if chosen.budget == "laptop" else []
-        parts += [f"{panel.dataset}: {', '.join(less)}"] if less else []
+        parts += [f"{setting.dataset}: {', '.join(less)}"] if less else []
     return "; ".join(parts)
 
 

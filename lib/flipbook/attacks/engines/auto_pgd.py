@@ -11,11 +11,11 @@ import torch
 from torch import Tensor
 
 from flipbook.attacks.engines.target_split import Losses, split
-from flipbook.core.attack_result import Perturbed
+from flipbook.core.attack_result import AttackResult
 from flipbook.core.batch import batch_view, l2_norm
-from flipbook.core.best_so_far import PerImage, Record
+from flipbook.core.best_so_far import BestSoFar, PerImage
 from flipbook.core.gradients import owned, row_gradients
-from flipbook.core.pass_counter import Counted
+from flipbook.core.pass_counter import PassCounter
 from flipbook.core.validation import check_counts, check_positive, check_radius
 from flipbook.goals import Goal
 
@@ -25,13 +25,13 @@ Direct = Callable[[Tensor], tuple[Tensor, dict[str, Tensor]]]
 Part = Callable[[Goal, Tensor], tuple[Goal, Tensor]]
 
 
-def checkpoints(max_iterations: int, shortenings: int) -> dict[int, int]:
+def checkpoints(max_iterations: int, checkpoint_decrease: int) -> dict[int, int]:
     """Steps after which the step sizes are looked at, each with the number of steps since the look before."""
     k, least, less = (max(int(share * max_iterations), 1) for share in (0.22, 0.06, 0.03))
     checks, i = {}, k
     while i < max_iterations:
         checks[i] = k
-        k = max(k - shortenings * less, least)
+        k = max(k - checkpoint_decrease * less, least)
         i += k
     return checks
 
@@ -52,11 +52,11 @@ def auto_pgd(
     step: float,
     max_iterations: int,
     momentum: float,
-    shortenings: int,
+    checkpoint_decrease: int,
     first_rise: bool = False,
     trace: tuple[str, ...] = (),
     part: Part = split,
-) -> Perturbed:
+) -> AttackResult:
     """Climb along directions of unit maximum norm within the box of half-width ε around the image.
 
     Parameters
@@ -80,7 +80,7 @@ def auto_pgd(
         N.
     momentum : float
         Weight of a step; what remains goes to the move before.
-    shortenings : int
+    checkpoint_decrease : int
         How often a check takes 0.03 N off the number of steps to the next one, which is at least 0.06 N.
     first_rise : bool
         Whether the very first step can count as one that raised the objective: in Auto-PGD's paper it can, GMLA's
@@ -92,32 +92,32 @@ def auto_pgd(
 
     Returns
     -------
-    Perturbed
+    AttackResult
         The first success. Passes: 1 forward and k backward a step, 1 forward to look at the clean images and 1 at the
         last iterate. An image that leaves has made the backward passes of its last iterate too.
     """
     check_radius(bound=bound)
     check_positive(step=step, momentum=momentum)
     check_counts(max_iterations=max_iterations)
-    check_counts(0, shortenings=shortenings)
+    check_counts(0, checkpoint_decrease=checkpoint_decrease)
     if momentum > 1:
         raise ValueError(f"momentum is {momentum}: it is the weight of a step, at most 1")
-    net = Counted(model, images)
-    record = Record(net, images, goal)
+    net = PassCounter(model, images)
+    best = BestSoFar(net, images, goal)
     kept = {name: images.new_full((len(images), max_iterations), torch.nan) for name in trace}
-    if len(record.rows):
-        schedule = (step, max_iterations, momentum, checkpoints(max_iterations, shortenings), first_rise)
-        aim, targets = part(goal, record.logits)
-        state = tuple(each[record.rows] for each in (goal, aim, targets, images.detach()))
-        _climb(net, record, *state, losses, direct, bound, schedule, kept)
-    result = record.result()
+    if len(best.rows):
+        schedule = (step, max_iterations, momentum, checkpoints(max_iterations, checkpoint_decrease), first_rise)
+        aim, targets = part(goal, best.logits)
+        state = tuple(each[best.rows] for each in (goal, aim, targets, images.detach()))
+        _climb(net, best, *state, losses, direct, bound, schedule, kept)
+    result = best.result()
     result.trace = kept
     return result
 
 
 def _climb(
-    net: Counted,
-    record: Record,
+    net: PassCounter,
+    best: BestSoFar,
     goal: Goal,
     aim: Goal,
     targets: Tensor,
@@ -130,17 +130,17 @@ def _climb(
 ) -> None:
     step, max_iterations, momentum, checks, first_rise = schedule
     low, high = (x0 - bound).clamp(min=0), (x0 + bound).clamp(max=1)
-    x, before, pace = x0.clone(), x0, _Pace.start(x0, step)
+    x, before, pace = x0.clone(), x0, StepSizeControl.start(x0, step)
     passes = 1
 
     for i in range(max_iterations):
         logits, f, gradients = _descent(net, x, aim, targets, losses)
-        distance = goal.distance(logits)
-        record.update(x, distance, l2_norm(x - x0), i, passes + 1)
+        violations = goal.violations(logits)
+        best.update(x, violations, l2_norm(x - x0), i, passes + 1)
         passes += 1 + gradients.shape[1]
         D, quantities = direct(gradients)
         for name, values in kept.items():
-            values[record.rows, i] = quantities[name].to(values)
+            values[best.rows, i] = quantities[name].to(values)
 
         pace.see(x, D, f, compare=i > 1 or (first_rise and i == 1))
         if i in checks:
@@ -152,19 +152,19 @@ def _climb(
         x, before = new, x
 
         # Asking who is done waits for the device, but saves each image that leaves its next passes.
-        stays = (distance > 0).nonzero().flatten()
+        stays = (violations > 0).nonzero().flatten()
         if len(stays) < len(x):
-            record.keep(stays)
+            best.keep(stays)
             everything = (goal, aim, targets, x0, low, high, x, before, pace)
             goal, aim, targets, x0, low, high, x, before, pace = (each[stays] for each in everything)
             if not len(stays):
                 return
     with torch.no_grad():
-        distance = goal.distance(net(x))
-    record.update(x, distance, l2_norm(x - x0), max_iterations, passes + 1)
+        violations = goal.violations(net(x))
+    best.update(x, violations, l2_norm(x - x0), max_iterations, passes + 1)
 
 
-def _descent(net: Counted, x: Tensor, aim: Goal, targets: Tensor, losses: Losses) -> tuple[Tensor, Tensor, Tensor]:
+def _descent(net: PassCounter, x: Tensor, aim: Goal, targets: Tensor, losses: Losses) -> tuple[Tensor, Tensor, Tensor]:
     """Logits (n, C), the objective f = -loss (n,) and the gradients (n, k, channels, H, W) of the losses to descend."""
     with torch.enable_grad():
         x = x.detach().requires_grad_()
@@ -179,7 +179,7 @@ def _descent(net: Counted, x: Tensor, aim: Goal, targets: Tensor, losses: Losses
 
 
 @dataclass
-class _Pace(PerImage):
+class StepSizeControl(PerImage):
     """Where each image stands in the control of its step size; f is the objective, to be raised."""
 
     s: Tensor  # (n,) step size
@@ -192,7 +192,7 @@ class _Pace(PerImage):
     reduced: Tensor  # (n,) whether the last check halved s
 
     @classmethod
-    def start(cls, x: Tensor, step: float) -> "_Pace":
+    def start(cls, x: Tensor, step: float) -> "StepSizeControl":
         """Begin with the first look, which is always the best so far; no check has been, which counts as a halving."""
         nothing = x.new_zeros(len(x))
         lowest = nothing - torch.inf

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from flipbook.attacks.engines.norm_balls import ball_radius
 from flipbook.attacks.engines.projected_descent import default_radius
-from flipbook.core.attack_result import Perturbed
+from flipbook.core.attack_result import AttackResult
 from flipbook.core.batch import batch_view, l2_norm
 from flipbook.core.modules import graphs_kept
 from flipbook.core.validation import check_counts, check_images
@@ -23,13 +23,13 @@ NEAR = 1e-3  # of a grey level: what counts as on it
 AWAY = (1.0, 0.9, 0.8, 0.7, 0.6)  # rounding away from the clean image only from this part of a level on
 
 
-def attack(function: Callable[..., Perturbed] | None = None, *, l2: tuple[str, ...] = ("radius",)) -> Callable:
+def attack(function: Callable[..., AttackResult] | None = None, *, l2: tuple[str, ...] = ("radius",)) -> Callable:
     """Make an attack of a function of model, images, goal and options that works in float32 or float64.
 
     Parameters
     ----------
     function : callable
-        `function(model, images, goal, *, options) -> Perturbed`.
+        `function(model, images, goal, *, options) -> AttackResult`.
     l2 : tuple of str
         Which of its options are radii of L2 balls. Others called bound or epsilon are largest changes of an entry,
         unless an option `norm` says otherwise.
@@ -52,7 +52,7 @@ def attack(function: Callable[..., Perturbed] | None = None, *, l2: tuple[str, .
     signature = inspect.signature(function)
 
     @functools.wraps(function)
-    def attacked(model, images: Tensor, goal: Goal, *, levels: int | None = None, **options) -> Perturbed:
+    def attacked(model, images: Tensor, goal: Goal, *, levels: int | None = None, **options) -> AttackResult:
         if levels is None and getattr(images, "dtype", None) not in HALF:
             with graphs_kept():
                 return function(model, images, goal, **options)
@@ -128,7 +128,7 @@ class _Shown:
             x = _StraightThrough.apply(x, self.levels)
         return self.model(x.to(self.dtype)).to(x.dtype)
 
-    def returned(self, result: Perturbed, goal: Goal, radius: float) -> Perturbed:
+    def returned(self, result: AttackResult, goal: Goal, radius: float) -> AttackResult:
         """The result with its images as the model was shown them, or closer to the clean ones to stay in an L2 ball."""
         images = result.images
         if self.levels is not None:

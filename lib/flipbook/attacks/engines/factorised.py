@@ -17,11 +17,11 @@ from torch import Tensor
 
 from flipbook.attacks.engines.losses import loss_named
 from flipbook.attacks.engines.weight_search import WeightSearch
-from flipbook.core.attack_result import Perturbed
+from flipbook.core.attack_result import AttackResult
 from flipbook.core.batch import batch_view, l2_norm
-from flipbook.core.best_so_far import PerImage, Record
+from flipbook.core.best_so_far import BestSoFar, PerImage
 from flipbook.core.gradients import loss_gradient
-from flipbook.core.pass_counter import Counted
+from flipbook.core.pass_counter import PassCounter
 from flipbook.core.per_image_random import keys, uniform
 from flipbook.core.validation import check_at_least, check_choice, check_counts, check_positive
 from flipbook.goals import Goal
@@ -91,7 +91,7 @@ def factorise(
     weights: Tensor | None = None,
     groups: Tensor | None = None,
     group_weight: float = 0.0,
-) -> Perturbed:
+) -> AttackResult:
     """Run the search for λ1 on checked inputs; all parameters as in `sapf`, `sapf_gs` and `sapf_vi`.
 
     Parameters
@@ -112,27 +112,27 @@ def factorise(
     ones = _ones(k, images, shared_channels)
     method = Method(loss_named(loss, kappa), selection, rounds, inner_iterations, leave_early, group_weight)
 
-    record = Record(Counted(model, images), images, goal)
-    rows = record.rows
+    best = BestSoFar(PassCounter(model, images), images, goal)
+    rows = best.rows
     x0 = images[rows].detach()
     weights = x0.new_ones(len(x0), 1, 1, 1) if weights is None else weights[rows].to(x0)
     labels = rows.new_zeros(len(rows), 0) if groups is None else groups[rows]
     start = torch.ones_like(x0[:, :1] if shared_channels else x0)
     problem = Problem(rows, goal[rows], x0, weights.square(), labels, start, ones[rows], x0.new_zeros(len(x0)))
-    _prepare(problem, record, method, initial_weight)
+    _prepare(problem, best, method, initial_weight)
 
     search = WeightSearch.start(problem.λ)
     for _ in range(search_steps):
         if not len(problem.rows):
             break
         problem.λ = search.weight
-        reached = _solve(problem, record, method)
+        reached = _solve(problem, best, method)
         search.advance(reached, growth=10)
         if search_stop == "first":
             stays = (~reached).nonzero().flatten()
             problem, search = problem[stays], search[stays]
-            record.work_on(problem.rows)
-    return record.result()
+            best.work_on(problem.rows)
+    return best.result()
 
 
 def _ones(k: int | Tensor, images: Tensor, shared_channels: bool) -> Tensor:
@@ -154,12 +154,12 @@ def _ones(k: int | Tensor, images: Tensor, shared_channels: bool) -> Tensor:
     return k.to(images.device, torch.int64) // (channels if shared_channels else 1)
 
 
-def _prepare(problem: Problem, record: Record, method: Method, initial_weight: float | None) -> None:
+def _prepare(problem: Problem, best: BestSoFar, method: Method, initial_weight: float | None) -> None:
     """Set λ1 of the first solve and, for the two selections that never change it, G."""
     gradient = None
     if len(problem.rows) and (initial_weight is None or method.selection == "gradient"):
         problem.λ = torch.ones_like(problem.λ)
-        _, value, gradient = _pull(record.net, problem.x0, problem, method)
+        _, value, gradient = _evaluate(best.net, problem.x0, problem, method)
     if initial_weight is not None:
         problem.λ = torch.full_like(problem.λ, initial_weight)
     elif gradient is not None:
@@ -173,20 +173,20 @@ def _prepare(problem: Problem, record: Record, method: Method, initial_weight: f
         problem.start = _rounded(chance.view_as(problem.start).to(problem.start), problem)
 
 
-def _solve(problem: Problem, record: Record, method: Method) -> Tensor:
+def _solve(problem: Problem, best: BestSoFar, method: Method) -> Tensor:
     """Solve for one λ1 a pair; the attempts go into the record. Return which pairs reached their goal, (n,) of bool."""
     T = method.inner_iterations
     δ, G = torch.zeros_like(problem.x0), problem.start
     for turn in range(method.rounds):
-        _descend(problem, δ, G, record, method, turn * T, T)
+        _descend(problem, δ, G, best, method, turn * T, T)
         if method.chooses:
-            G = _choose(problem, δ, G, record, method, turn * T)
+            G = _choose(problem, δ, G, best, method, turn * T)
     if method.chooses:
         G = _rounded(G, problem)
     elif method.selection == "magnitude":
         # What leaving an entry out costs is (w δ)²: on an affine model the k largest are the best support.
         G = _rounded(problem.visibility * δ.square(), problem)
-    return _descend(problem, δ, G, record, method, method.refit_start, math.ceil(T / 2), refit=True)
+    return _descend(problem, δ, G, best, method, method.refit_start, math.ceil(T / 2), refit=True)
 
 
 def _rounded(score: Tensor, problem: Problem) -> Tensor:
@@ -200,7 +200,7 @@ def _descend(
     problem: Problem,
     δ: Tensor,
     G: Tensor,
-    record: Record,
+    best: BestSoFar,
     method: Method,
     first: int,
     steps: int,
@@ -215,7 +215,7 @@ def _descend(
     reached = torch.zeros_like(at, dtype=torch.bool)
     schedule, window = Schedule(method.inner_iterations), max(1, method.inner_iterations // 10)
     lowest = torch.full_like(problem.λ, math.inf)
-    milestone, spent = lowest, record.net.total[everyone]
+    milestone, spent = lowest, best.net.total[everyone]
     curvature = 2 * problem.visibility * G.square()
     x = torch.empty_like(δ)
     for t in range(steps + refit):
@@ -227,17 +227,17 @@ def _descend(
                 at, δ, G, problem = at[stays], δ[stays], G[stays], problem[stays]
                 lowest, milestone, spent, curvature = (a[stays] for a in (lowest, milestone, spent, curvature))
                 x = torch.empty_like(δ)
-                record.work_on(problem.rows)
+                best.work_on(problem.rows)
             if not len(at):
                 break
         cut = _attempt(problem.x0, δ, G, x)
         last = t == steps
-        logits, value, g = _pull(record.net, x, problem, method, backward=not last)
+        logits, value, g = _evaluate(best.net, x, problem, method, backward=not last)
         if refit:
-            distance = problem.goal.distance(logits)
+            violations = problem.goal.violations(logits)
             norm = l2_norm((x - problem.x0).mul_(problem.visibility.sqrt()))
-            record.update(x, distance, norm, method.refit_place + t, spent + 2 * t + 1)
-            reached[at] |= distance == 0
+            best.update(x, violations, norm, method.refit_place + t, spent + 2 * t + 1)
+            reached[at] |= violations == 0
         if last:
             break
         shrink = δ * curvature
@@ -247,11 +247,11 @@ def _descend(
         δ.sub_(shrink, alpha=η).addcmul_(g.masked_fill_(cut, 0), G, value=-η)
     all_δ[at] = δ
     if len(at) < len(all_δ):
-        record.work_on(everyone)
+        best.work_on(everyone)
     return reached
 
 
-def _choose(problem: Problem, δ: Tensor, G: Tensor, record: Record, method: Method, first: int) -> Tensor:
+def _choose(problem: Problem, δ: Tensor, G: Tensor, best: BestSoFar, method: Method, first: int) -> Tensor:
     """G-phase: the lp-box ADMM on G with δ fixed, its duals fresh; return the new G, not yet binary."""
     everyone, at = problem.rows, torch.arange(len(δ), device=δ.device)
     all_G = torch.empty_like(G)
@@ -269,18 +269,18 @@ def _choose(problem: Problem, δ: Tensor, G: Tensor, record: Record, method: Met
                 at, δ, energy, box, problem = (each[stays] for each in (at, δ, energy, box, problem))
                 scale = None if scale is None else scale[stays]
                 x = torch.empty_like(δ)
-                record.work_on(problem.rows)
+                best.work_on(problem.rows)
             if not len(at):
                 break
         cut = _attempt(problem.x0, δ, box.G, x)
-        _, _, g = _pull(record.net, x, problem, method)
+        _, _, g = _evaluate(best.net, x, problem, method)
         data = g.masked_fill_(cut, 0).mul_(δ).addcmul_(energy, box.G, value=2)
         if box.G.shape != data.shape:
             data = data.sum(dim=1, keepdim=True)
         box.step(data if scale is None else data.mul_(batch_view(scale, data)), first + t)
     all_G[at] = box.G
     if len(at) < len(all_G):
-        record.work_on(everyone)
+        best.work_on(everyone)
     return all_G
 
 
@@ -305,8 +305,8 @@ def _attempt(x0: Tensor, δ: Tensor, G: Tensor, x: Tensor) -> Tensor:
     return unclipped.ne_(x).bool()
 
 
-def _pull(
-    net: Counted, x: Tensor, problem: Problem, method: Method, backward: bool = True
+def _evaluate(
+    net: PassCounter, x: Tensor, problem: Problem, method: Method, backward: bool = True
 ) -> tuple[Tensor, Tensor, Tensor | None]:
     """Logits, λ1 L (n,) and its gradient with respect to x, of every pair by itself."""
     with torch.set_grad_enabled(backward):

@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from flipbook.core.attack_result import Perturbed
+from flipbook.core.attack_result import AttackResult
 from flipbook.core.batch import l2_norm
-from flipbook.core.best_so_far import Record
-from flipbook.core.pass_counter import Counted
+from flipbook.core.best_so_far import BestSoFar
+from flipbook.core.pass_counter import PassCounter
 from flipbook.core.validation import check_inputs
 from flipbook.goals import Goal
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from flipbook.generative import Trained  # which is built on attacks
 
 
-def generated(model, images: Tensor, goal: Goal, generator: "Trained", method: str) -> Perturbed:
+def generated(model, images: Tensor, goal: Goal, generator: "Trained", method: str) -> AttackResult:
     """Return what a generator of this method makes of the images; see `gama`."""
     check_inputs(model, images, goal)
     what = getattr(generator, "method", type(generator).__name__)
@@ -27,16 +27,16 @@ def generated(model, images: Tensor, goal: Goal, generator: "Trained", method: s
             f"generator is for images of {generator.network.channels} channels, these have {images.shape[1]}: "
             "train one on such images"
         )
-    net = Counted(model, images)
-    record = Record(net, images, goal)
-    rows = record.rows
+    net = PassCounter(model, images)
+    best = BestSoFar(net, images, goal)
+    rows = best.rows
     if not len(rows):
-        return record.result()
+        return best.result()
     made = generator.perturb(images[rows].detach())
     with torch.no_grad():
-        distance = goal[rows].distance(net(made))
-    record.update(made, distance, l2_norm(made - images[rows]), 1, 2)
-    result = record.result()
+        violations = goal[rows].violations(net(made))
+    best.update(made, violations, l2_norm(made - images[rows]), 1, 2)
+    result = best.result()
     result.images[rows] = made
     result.iterations[rows] = 1
     return result

@@ -26,12 +26,12 @@ def goal_loss(goal: Goal, logits: Tensor) -> Tensor:
     if isinstance(goal, ClassTarget):
         if goal.codebook is None:
             return cross_entropy(goal.margins(logits))
-        goal = goal.bitwise()
+        goal = goal.per_label()
     return -logsigmoid(goal.margins(logits)).sum(dim=1)
 
 
 def label_loss(aim: Goal, logits: Tensor) -> Tensor:
-    """Log-likelihood of labels that are to go, minus that of labels that are to come, (n,), for a goal's `bitwise()`.
+    """Log-likelihood of labels that are to go, minus that of labels that are to come, (n,), for a goal's `per_label()`.
 
     - `HideLabels`, which a top-k goal becomes: Σ_{to go} log σ(z_j) - Σ_{to come} log σ(z_t), the published loss with
       its sign turned: the attack ascends the binary cross-entropy of the labels that are there and descends that of its
@@ -50,7 +50,7 @@ def label_loss(aim: Goal, logits: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class LabelLoss:
-    """The objective of this loss; it keeps `bitwise()`, which checks what it builds, from one iteration to the next."""
+    """The objective of this loss; it keeps `per_label()`, which checks what it builds, from one iteration to the next."""
 
     aim: Goal
 
@@ -66,4 +66,4 @@ class LabelLoss:
 def objective_named(name: str, goal: Goal) -> Callable[[Tensor], Objective]:
     """Return what makes the objective called "goal" (`goal_loss`) or "labels" (`label_loss`) for these images' goal."""
     check_choice("loss", name, LOSSES)
-    return lambda _: Loss(goal_loss) if name == "goal" else LabelLoss(goal.bitwise())
+    return lambda _: Loss(goal_loss) if name == "goal" else LabelLoss(goal.per_label())

@@ -5,11 +5,11 @@ from torch import Tensor
 
 from flipbook.attacks.engines.projected_descent import into_ball
 from flipbook.attacks.engines.self_paced import Pace, quantities
-from flipbook.core.attack_result import Perturbed
+from flipbook.core.attack_result import AttackResult
 from flipbook.core.batch import l2_norm
-from flipbook.core.best_so_far import Record
+from flipbook.core.best_so_far import BestSoFar
 from flipbook.core.gradients import row_gradients
-from flipbook.core.pass_counter import Counted
+from flipbook.core.pass_counter import PassCounter
 from flipbook.goals import Constraints, Goal, equally_many, first_marked
 from flipbook.solvers.damped_least_squares import Damping, damped_multipliers
 from flipbook.solvers.nonnegative_qp import gram
@@ -28,20 +28,20 @@ def attack(
     margin: float,
     radius: float,
     max_iterations: int,
-    leave: bool,
+    stop_on_success: bool,
     chunk: int,
     trace: tuple[str, ...],
-) -> Perturbed:
+) -> AttackResult:
     """Repeat: one damped step, into the ball, into the box; then the rules for ε, λ_D and w (Algorithm S.1).
 
     The arguments are those of `madw`, checked, with λ (N, M) or (N, 1), the factors of the constraints. The damping of
     a step is λ_D times the mean of λ w ||∇ζ||² over the violated constraints.
     """
-    net = Counted(model, images)
-    record = Record(net, images, goal)
+    net = PassCounter(model, images)
+    best = BestSoFar(net, images, goal)
     kept = {name: images.new_full((len(images), max_iterations + 1), torch.nan) for name in trace}
-    x0, goal, λ = (each[record.rows] for each in (images, goal, λ))
-    x, z, state = x0, record.logits[record.rows], pace.start(x0)
+    x0, goal, λ = (each[best.rows] for each in (images, goal, λ))
+    x, z, state = x0, best.logits[best.rows], pace.start(x0)
     damping = images.new_full((len(x),), rule.start)
     for v in range(max_iterations + 1):
         if not len(x):
@@ -55,36 +55,36 @@ def attack(
             state = pace.after(state, ζ, L)
         noted = quantities(L, L, w, state, ζ)
         for name, values in kept.items():
-            values[record.rows, v] = noted[name].to(values)
-        stays = ((goal.distance(z) > 0) | (not leave)).nonzero().flatten()
+            values[best.rows, v] = noted[name].to(values)
+        stays = ((goal.violations(z) > 0) | (not stop_on_success)).nonzero().flatten()
         if len(stays) < len(x):
-            record.keep(stays)
+            best.keep(stays)
             x0, goal, λ, x, z, ζ, damping = (each[stays] for each in (x0, goal, λ, x, z, ζ, damping))
             state = state[stays]
         if v == max_iterations or not len(x):
             break
-        δ = x - x0 + _steps(record, x, goal.constraints(z), ζ, λ * state.weights, damping, chunk)
+        δ = x - x0 + _steps(best, x, goal.constraints(z), ζ, λ * state.weights, damping, chunk)
         x = (x0 + into_ball(δ, radius)).clamp(0, 1)
         with torch.no_grad():
-            z = net.focus(record.rows)(x)
-        record.update(x, goal.distance(z), l2_norm(x - x0), v + 1, net.total[record.rows])
-    result = record.result()
+            z = net.focus(best.rows)(x)
+        best.update(x, goal.violations(z), l2_norm(x - x0), v + 1, net.total[best.rows])
+    result = best.result()
     result.trace = kept
     return result
 
 
 def _steps(
-    record: Record, x: Tensor, A: Constraints, ζ: Tensor, weights: Tensor, damping: Tensor, chunk: int
+    best: BestSoFar, x: Tensor, A: Constraints, ζ: Tensor, weights: Tensor, damping: Tensor, chunk: int
 ) -> Tensor:
     """The step of every image, like x; 0 where no constraint is violated.
 
     All rows of the constraints' Jacobian A J are combinations of the gradients of a few logits, which are what costs.
     """
-    net, step, active, weights = record.net, torch.zeros_like(x), ζ > 0, weights.expand_as(ζ)
-    for part, labels in equally_many(A.reads(active, record.logits.shape[1]), chunk):
+    net, step, active, weights = best.net, torch.zeros_like(x), ζ > 0, weights.expand_as(ζ)
+    for part, labels in equally_many(A.reads(active, best.logits.shape[1]), chunk):
         with torch.enable_grad():
             pixels = x[part].requires_grad_()
-            logits = net.focus(record.rows[part])(pixels)
+            logits = net.focus(best.rows[part])(pixels)
         G = row_gradients(net, logits, pixels, Constraints.one_label_each(torch.ones_like(logits)).pick(labels))
         violated = first_marked(active[part], int(active[part].sum(dim=1).max()))
         ζ_, w_, counts = (each[part].gather(1, violated) for each in (ζ, weights * active, active))

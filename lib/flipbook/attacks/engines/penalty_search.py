@@ -13,11 +13,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from flipbook.core.attack_result import Perturbed
+from flipbook.core.attack_result import AttackResult
 from flipbook.core.batch import batch_view, l2_norm
-from flipbook.core.best_so_far import PerImage, Record
+from flipbook.core.best_so_far import BestSoFar, PerImage
 from flipbook.core.gradients import loss_gradient
-from flipbook.core.pass_counter import Counted
+from flipbook.core.pass_counter import PassCounter
 from flipbook.goals import Goal
 
 BLOCK = 10  # steps between two looks at which images are done, the only time that the host waits for the device
@@ -25,7 +25,7 @@ BLOCK = 10  # steps between two looks at which images are done, the only time th
 
 
 def minimise_penalty(
-    net: Counted,
+    net: PassCounter,
     images: Tensor,
     goal: Goal,
     aim: Goal,
@@ -36,20 +36,20 @@ def minimise_penalty(
     max_iterations: int,
     learning_rate: float,
     confidence: float = -math.inf,
-    first_only: bool = False,
-) -> Perturbed:
+    stop_on_success: bool = False,
+) -> AttackResult:
     """Run the search and keep, of all iterates of all runs, the successful one nearest to the image.
 
     Parameters
     ----------
-    net : Counted
+    net : PassCounter
         The counter around the model.
     images : Tensor (N, channels, H, W)
         In [0, 1].
     goal : Goal
         Decides success.
     aim : Goal
-        Gives the margins that the penalty works on: `goal`, or `goal.bitwise()`.
+        Gives the margins that the penalty works on: `goal`, or `goal.per_label()`.
     penalty : callable
         Margins (n, M) to the penalty's value (n,).
     initial_weight : float
@@ -62,28 +62,28 @@ def minimise_penalty(
         Of Adam, whose state is fresh in every run.
     confidence : float
         Smallest margin with which a reached goal counts as a success for the search.
-    first_only : bool
+    stop_on_success : bool
         Stop at an image's first success, and leave λ at 1.
 
     Returns
     -------
-    Perturbed
+    AttackResult
         `iterations` is the 1-based index of the returned iterate in the run of its λ; 0 is the clean image.
     """
-    record = Record(net, images, goal)
-    goal, aim, x0 = goal[record.rows], aim[record.rows], images[record.rows].detach()
+    best = BestSoFar(net, images, goal)
+    goal, aim, x0 = goal[best.rows], aim[best.rows], images[best.rows].detach()
     # u = 2 w is cheaper to work with; Adam on u with twice the rate and half its ε is Adam on w.
     u0 = (0.5 + 0.999999 * (x0 - 0.5)).logit()
     u = u0.clone()
-    search = _Search.start(x0, 1.0 if first_only else initial_weight)
+    search = _Search.start(x0, 1.0 if stop_on_success else initial_weight)
     adam = Adam.start(x0)
-    runs = 1 if first_only else search_steps
+    runs = 1 if stop_on_success else search_steps
 
     for step in range(runs * max_iterations):
         if step % BLOCK == 0:
             stays = (search.run < runs).nonzero().flatten()
             if len(stays) < len(u):
-                record.keep(stays)
+                best.keep(stays)
                 goal, aim, x0, u0, u, search, adam = (each[stays] for each in (goal, aim, x0, u0, u, search, adam))
             if not len(u):
                 break
@@ -91,22 +91,22 @@ def minimise_penalty(
         x = u.sigmoid()
         logits, margins, weighted, gradient = penalise(net, x, aim, penalty, search.λ)
         δ = x - x0
-        norm, distance = l2_norm(δ), goal.distance(logits)
-        timid = margins.amin(dim=1) < confidence
+        norm, violations = l2_norm(δ), goal.violations(logits)
+        below_margin = margins.amin(dim=1) < confidence
         # Every image at work has made all the passes so far: the first look, two a step, and this forward.
-        record.update(x, distance, norm, search.t + 1, 2 * step + 2, timid, search.run < runs)
+        best.update(x, violations, norm, search.t + 1, 2 * step + 2, below_margin, search.run < runs)
 
         # In place from here on: on a CPU, fresh memory of the images' size costs more than the arithmetic.
         slope = x.addcmul_(x, x, value=-1)  # dx'/du = x' (1 - x')
         adam.update(u, δ.mul_(2).add_(gradient).mul_(slope), search.t, 2 * learning_rate, ADAM_ε / 2)
-        success = (distance == 0) & ~timid
-        ended = search.advance(norm.square() + weighted, success, max_iterations, leave=first_only)
+        success = (violations == 0) & ~below_margin
+        ended = search.advance(norm.square() + weighted, success, max_iterations, stop_on_success=stop_on_success)
         torch.where(batch_view(ended, u), u0, u, out=u)
-    return record.result()
+    return best.result()
 
 
 def penalise(
-    net: Counted, x: Tensor, aim: Goal, penalty: Callable[[Tensor], Tensor], λ: Tensor | float = 1.0
+    net: PassCounter, x: Tensor, aim: Goal, penalty: Callable[[Tensor], Tensor], λ: Tensor | float = 1.0
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Logits, margins, λ penalty (n,) and its gradient with respect to x."""
     with torch.enable_grad():
@@ -134,11 +134,11 @@ class _Search(PerImage):
         value, count = images.new_zeros(len(images)), torch.zeros(len(images), dtype=torch.int64, device=images.device)
         return cls(value + weight, value, value + math.inf, count, count, value + math.inf, count.bool())
 
-    def advance(self, loss: Tensor, success: Tensor, max_iterations: int, leave: bool) -> Tensor:
+    def advance(self, loss: Tensor, success: Tensor, max_iterations: int, stop_on_success: bool) -> Tensor:
         """Count one step, end the runs that are over and choose their next λ; return which ended, (n,) of bool."""
         look = self.t % math.ceil(max_iterations / 10) == 0
         ended = (look & ~(loss <= 0.9999 * self.previous)) | (self.t + 1 == max_iterations)
-        ended = ended | success if leave else ended
+        ended = ended | success if stop_on_success else ended
         self.succeeded = self.succeeded | success
         self.high = torch.where(ended & self.succeeded, self.λ, self.high)
         self.low = torch.where(ended & ~self.succeeded, self.λ, self.low)

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from flipbook.core.attack_result import Perturbed
+from flipbook.core.attack_result import AttackResult
 from flipbook.core.batch import batch_view, l2_norm
-from flipbook.core.best_so_far import Record
+from flipbook.core.best_so_far import BestSoFar
 from flipbook.core.gradients import loss_gradient
-from flipbook.core.pass_counter import Counted
+from flipbook.core.pass_counter import PassCounter
 from flipbook.core.validation import check_choice, check_counts, check_inputs, check_radius
 from flipbook.goals import Goal, HideLabels, TopKExcludes
 
@@ -95,9 +95,9 @@ def descend(
     max_iterations: int,
     norm: str = "l2",
     start: Callable[[Tensor], Tensor] | None = None,
-    leave: bool | Callable[[Goal, Tensor], Tensor] = True,
+    stop_on_success: bool | Callable[[Goal, Tensor], Tensor] = True,
     trace: tuple[str, ...] = (),
-) -> Perturbed:
+) -> AttackResult:
     """Repeat: step, project onto the ball of this radius, clip to [0, 1].
 
     Parameters
@@ -107,7 +107,7 @@ def descend(
     images : Tensor (N, channels, H, W)
         In [0, 1].
     goal : Goal
-        Decides success; its `distance` decides which attempt of a failure is kept.
+        Decides success; its `violations` decides which attempt of a failure is kept.
     objective, step : callable
         All images (N, channels, H, W) to the objective and the step, each with a state for these images.
     radius : float
@@ -118,7 +118,7 @@ def descend(
         Of the ball.
     start : callable, optional
         All images to perturbations like them, in the ball, from which the images at work start; by default 0.
-    leave : bool or callable
+    stop_on_success : bool or callable
         Whether an image leaves at its first success; else it goes on, and its smallest success counts. A function of
         the goal and the logits (n, C) says itself who leaves, (n,) of bool.
     trace : tuple of str
@@ -127,7 +127,7 @@ def descend(
 
     Returns
     -------
-    Perturbed
+    AttackResult
         `iterations` is the number of steps made. Passes: 1 forward to look at the clean images, 1 forward and 1
         backward a step, 1 forward to look at the last one. An image that leaves has made the backward pass of its
         last iterate too.
@@ -140,12 +140,12 @@ def descend(
     check_inputs(model, images, goal)
     check_radius(radius=radius)
     check_counts(max_iterations=max_iterations)
-    net = Counted(model, images)
-    record = Record(net, images, goal)
+    net = PassCounter(model, images)
+    best = BestSoFar(net, images, goal)
     kept = {name: images.new_full((len(images), max_iterations + 1), torch.nan) for name in trace}
-    goal, x0 = goal[record.rows], images[record.rows].detach()
-    objective, step = (make(images.detach())[record.rows] for make in (objective, step))
-    δ = torch.zeros_like(x0) if start is None else start(images.detach())[record.rows]
+    goal, x0 = goal[best.rows], images[best.rows].detach()
+    objective, step = (make(images.detach())[best.rows] for make in (objective, step))
+    δ = torch.zeros_like(x0) if start is None else start(images.detach())[best.rows]
     for v in range(max_iterations + 1):
         if not len(δ):
             break
@@ -156,23 +156,23 @@ def descend(
             x.requires_grad_(not last)
             logits = net(x)
             value, quantities = objective(goal, logits)
-        _keep(quantities, kept, record.rows, v)
-        distance = goal.distance(logits.detach())
-        record.update(x.detach(), distance, l2_norm(δ), v, 2 * v + 2)
+        _keep(quantities, kept, best.rows, v)
+        violations = goal.violations(logits.detach())
+        best.update(x.detach(), violations, l2_norm(δ), v, 2 * v + 2)
         if last:
             break
         g = loss_gradient(value, x)
         before = δ.clone() if STEP in kept else δ
         δ = step(δ, g)
         if STEP in kept:
-            kept[STEP][record.rows, v] = l2_norm(δ - before).to(kept[STEP])
+            kept[STEP][best.rows, v] = l2_norm(δ - before).to(kept[STEP])
         δ = into_ball(δ, radius, norm)
         # Asking who is done waits for the device, but saves each image that leaves its next passes.
-        done = leave(goal, logits.detach()) if callable(leave) else distance == 0
-        if leave and len(stays := (~done).nonzero().flatten()) < len(δ):
-            record.keep(stays)
+        done = stop_on_success(goal, logits.detach()) if callable(stop_on_success) else violations == 0
+        if stop_on_success and len(stays := (~done).nonzero().flatten()) < len(δ):
+            best.keep(stays)
             goal, x0, δ, objective, step = (each[stays] for each in (goal, x0, δ, objective, step))
-    result = record.result()
+    result = best.result()
     result.trace = kept
     return result
 

@@ -30,7 +30,7 @@ def split(goal: Goal, logits: Tensor) -> tuple[Goal, Tensor]:
     targets : Tensor (N, M) of bool
         T. Everything where nothing is missed, as with an output code whose bits are right but outvoted.
     """
-    aim, attacked = goal.bitwise(), False
+    aim, attacked = goal.per_label(), False
     if isinstance(goal, HideLabels):
         aim, attacked = LabelVector(((logits > 0) & ~goal.hidden) | goal.kept), goal.hidden
     missed = attacked | ~(aim.margins(logits) > 0)

@@ -37,23 +37,23 @@ def weights(tmp_path, monkeypatch):
 
 
 def test_the_paper_profile_finds_what_was_listed(weights):
-    with pytest.raises(FileNotFoundError, match=r"needs weights of yours.*enlist\('voc2012-inception-v3'"):
+    with pytest.raises(FileNotFoundError, match=r"needs weights of yours.*register\('voc2012-inception-v3'"):
         victims.load("voc2012-inception-v3")
-    listed = victims.enlist("voc2012-inception-v3", weights)
+    listed = victims.register("voc2012-inception-v3", weights)
     assert (listed.quality, listed.metric, listed.outputs) == (1.0, "mAP", 20)
     assert victims.describe("voc2012-inception-v3") == listed
-    (panel,) = jma.panels("table-07", "paper")
-    scene = jma.scene(panel, 3)
-    assert scene.data.caption == "VOC 2012, test images"
-    assert scene.chosen.images.shape == (3, 3, 299, 299)
-    assert ((scene.chosen.predicted.bool() != scene.goal.target).sum(dim=1) == 5).all()
+    (setting,) = jma.settings("table-07", "paper")
+    setup = jma.setup(setting, 3)
+    assert setup.data.caption == "VOC 2012, test images"
+    assert setup.chosen.images.shape == (3, 3, 299, 299)
+    assert ((setup.chosen.predicted.bool() != setup.goal.target).sum(dim=1) == 5).all()
 
 
 def test_listing_again_replaces_and_keeps_the_others(weights, tmp_path):
-    victims.enlist("voc2012-inception-v3", weights)
-    victims.enlist("another", weights, dataset="voc2012-224", architecture="inception-v3")
+    victims.register("voc2012-inception-v3", weights)
+    victims.register("another", weights, dataset="voc2012-224", architecture="inception-v3")
     save_file({"sharpness": torch.zeros(1)}, weights)
-    worse = victims.enlist("voc2012-inception-v3", weights)
+    worse = victims.register("voc2012-inception-v3", weights)
     assert worse.quality < 1
     assert set(table.read(paper.folder())) == {"voc2012-inception-v3", "another"}
     assert not victims.load("voc2012-inception-v3")(torch.rand(2, 3, 299, 299)).any()
@@ -76,7 +76,7 @@ def test_what_cannot_be_listed_leaves_no_trace(weights, change, message):
     elif "content" in change:
         file.write_bytes(change["content"])
     with pytest.raises(ValueError, match=message) as refusal:
-        victims.enlist(change.get("name", "voc2012-inception-v3"), file)
+        victims.register(change.get("name", "voc2012-inception-v3"), file)
     assert "\n" not in str(refusal.value)
     assert not paper.folder().exists()
 
@@ -85,13 +85,13 @@ def test_what_cannot_be_listed_leaves_no_trace(weights, change, message):
 def test_a_name_that_leads_elsewhere_is_refused(weights, tmp_path, name):
     before = sorted(tmp_path.rglob("*"))
     with pytest.raises(ValueError, match=r"name of a victim is .* must be a plain name") as refusal:
-        victims.enlist(name, weights, dataset="voc2012", architecture="inception-v3")
+        victims.register(name, weights, dataset="voc2012", architecture="inception-v3")
     assert "\n" not in str(refusal.value)
     assert sorted(tmp_path.rglob("*")) == before
 
 
 def test_a_listed_file_that_lies_elsewhere_is_refused(weights):
-    victims.enlist("voc2012-inception-v3", weights)
+    victims.register("voc2012-inception-v3", weights)
     path = paper.folder() / table.TABLE
     path.write_text(path.read_text().replace("voc2012-inception-v3.safetensors", "../mine.safetensors"))
     with pytest.raises(ValueError, match=r"file of 'voc2012-inception-v3' in victims.csv is '../mine.safetensors'"):
@@ -99,7 +99,7 @@ def test_a_listed_file_that_lies_elsewhere_is_refused(weights):
 
 
 def test_a_table_with_a_byte_order_mark_is_read(weights):
-    victims.enlist("voc2012-inception-v3", weights)
+    victims.register("voc2012-inception-v3", weights)
     path = paper.folder() / table.TABLE
     path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
     assert set(paper.listed()) == {"voc2012-inception-v3"}
@@ -128,7 +128,7 @@ GOOD, OTHER = {"sharpness": torch.ones(1) * 4}, {"sharpness": torch.ones(1) * 3}
 def test_checkpoints_and_prefixes(weights, content):
     file = weights.with_suffix(".pt")
     torch.save(content, file)
-    victims.enlist("voc2012-inception-v3", file)
+    victims.register("voc2012-inception-v3", file)
     assert victims.load("voc2012-inception-v3")[1].sharpness == 4
 
 
@@ -143,11 +143,11 @@ def test_weights_of_another_network_are_refused_in_a_short_line(weights, monkeyp
         match=r"mine.pt does not fit resnet-50 with 20 outputs: 320 tensors missing "
         r"\(conv1.weight, bn1.weight, ...\); 300 tensors unknown",
     ) as refusal:
-        victims.enlist("voc2012-resnet-50", file)
+        victims.register("voc2012-resnet-50", file)
     assert len(str(refusal.value)) < 250
 
 
 def test_weights_of_an_unknown_kind_are_refused(weights):
     other = weights.rename(weights.with_suffix(".onnx"))
     with pytest.raises(ValueError, match=r"must be a file that ends in .safetensors, .pt, .pth"):
-        victims.enlist("voc2012-inception-v3", other)
+        victims.register("voc2012-inception-v3", other)
