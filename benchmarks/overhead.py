@@ -32,7 +32,7 @@ from tqdm import tqdm
 
 from companion import datasets, victims
 from companion.runner.kernel import MEMORY
-from companion.sampling import images
+from companion.sampling import choice
 from flipbook.attacks import ALL
 from flipbook.goals import ClassTarget, Goal, LabelVector, TopKEquals, top_k
 
@@ -126,12 +126,12 @@ def victim(name: str, device: str) -> tuple[nn.Module, Tensor, Goal]:
     described, model = victims.describe(name), victims.load(name, device=device)
     data = datasets.load(described.dataset, split="test")
     if described.loss == "cross-entropy":
-        chosen = images.select(model, data, 8)
-        targets = images.other_classes(chosen.targets, described.outputs, 4, chosen.indices)
-        chosen, goal = images.pairs(chosen, targets)
+        chosen = choice.select(model, data, 8)
+        targets = choice.other_classes(chosen.targets, described.outputs, 4, chosen.indices)
+        chosen, goal = choice.pairs(chosen, targets)
     else:
-        chosen = images.select(model, data, 32)
-        goal = LabelVector(images.flip_bits(chosen.predicted, 5, chosen.indices))
+        chosen = choice.select(model, data, 32)
+        goal = LabelVector(choice.flip_bits(chosen.predicted, 5, chosen.indices))
     return model, chosen.images.to(device), goal.to(device)
 
 
@@ -151,7 +151,7 @@ def noisy_resnet50(device: str) -> tuple[nn.Module, Tensor, Goal]:
         spread = model(images)
         model.fc.bias -= spread.mean(dim=0)  # so that labels differ between images
         predicted = (model(images) > 0).cpu()
-    goal = LabelVector(images.flip_bits(predicted.to(torch.uint8), 5, list(range(32))))
+    goal = LabelVector(choice.flip_bits(predicted.to(torch.uint8), 5, list(range(32))))
     return model, images, goal.to(device)
 
 

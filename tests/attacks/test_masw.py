@@ -1,4 +1,4 @@
-"""MASW: three iterations by hand, what every switch changes, the printed form, and when an image leaves."""
+"""MASW: three iterations by hand, what every switch changes, and when an image leaves."""
 
 import pytest
 import torch
@@ -6,7 +6,6 @@ from torch import nn
 
 from flipbook.attacks.engines.projected_descent import Loss, Plain, descend
 from flipbook.attacks.masw import constraint_factors, margins_to_next, masw
-from flipbook.core.per_image_random import keys, uniform
 from flipbook.goals import LabelVector, TopKEquals, TopKExcludes
 from tests.affine import Affine, SmallNet, mid_grey, random_affine
 from tests.attacks.cases import images_and_goal
@@ -103,8 +102,6 @@ def conflict(n=4):
         {"lam1": 0.9},
         {"lam2": 0.0},
         {"form": "theta", "margin": 0.3},
-        {"form": "slack"},
-        {"form": "printed"},
         {"reference": "k+1"},
         {"margin": 0.3},
         {"learning_rate": 0.01},
@@ -149,47 +146,6 @@ def test_the_printed_reference_pushes_up_a_label_that_is_to_go():
     masw(seen, x, TopKExcludes(torch.tensor([[1, 1, 0, 0]]), 1), **options)
     δ = (seen.images[-1] - x).flatten()
     assert δ[0] < 0 < δ[1]
-
-
-def test_as_printed_neither_weights_nor_factors_nor_slack_reach_the_image():
-    """Eq. (23): the gradient is that of all margins, met or not, and the same whatever is weighted."""
-    model, x, goal, options = conflict()
-    paths = []
-    for extra in ({}, {"weights": "none"}, {"lam1": 5.0, "lam2": 0.0}, {"eps0": 1.0}):
-        seen = Seen(model)
-        masw(seen, x, goal, form="printed", **(options | extra))
-        paths.append(torch.stack(seen.images[2:]))
-    assert all(torch.equal(paths[0], path) for path in paths[1:])
-    affine, x, _ = two_pixels()
-    seen = Seen(affine)
-    there = TopKExcludes(torch.tensor([[0, 1, 0, 0]]), 1, hide=True)  # already excluded: only its side is violated
-    masw(seen, x, there, form="printed", learning_rate=0.001, max_iterations=1)
-    δ = (seen.images[-1] - x).flatten()
-    torch.testing.assert_close(δ, -0.001 * torch.tensor([-4.0, 2.0 + 2.0], dtype=torch.float64), rtol=0, atol=1e-12)
-
-
-def test_the_printed_slack_follows_its_own_gradient():
-    """½ Σ λ w ζ² - ν Σ (m + ζ) in the first two iterations, from a start in [0, 1) that the image's content sets."""
-    model, x, goal = two_pixels()
-    options = {"form": "printed", "weights": "none", "max_iterations": 1, "trace": ("lagrangian",)}
-    found = masw(model, x, goal, learning_rate=0.0025, **options).trace["lagrangian"][0]
-    total, squares = _sums_of_slack()
-    expected = 0.5 * squares / 2 + 3.0 - total
-    assert float(found[0]) == pytest.approx(expected)
-    moved = [ζ - 0.01 * (0.5 * ζ - 1) for ζ in _slack()]
-    δ = -0.0025 * torch.tensor([8.0, 4.0])
-    hinges = 2 * (1.5 + 4 * float(δ[0]) + 2 * float(δ[1]))
-    assert float(found[1]) == pytest.approx(0.25 * sum(ζ**2 for ζ in moved) + hinges - sum(moved))
-
-
-def _slack():
-    _, x, _ = two_pixels()
-    ζ = uniform(keys(x), 8, stream=0)[0].tolist()
-    return [ζ[i] for i in (0, 1, 4, 5)]  # the other labels have no constraint
-
-
-def _sums_of_slack():
-    return sum(_slack()), sum(ζ**2 for ζ in _slack())
 
 
 def test_an_image_leaves_with_its_constraints_or_its_ranking_or_never():

@@ -2,6 +2,9 @@
 
 from itertools import combinations
 
+import torch
+from torch import Tensor
+
 from flipbook.graphs import KnowledgeGraph
 
 
@@ -85,3 +88,14 @@ def smallest(graph: KnowledgeGraph, on: list[bool], targets: set[int]) -> list[s
         if found:
             return found
     return []
+
+
+def completed(graph: KnowledgeGraph, targets: Tensor) -> Tensor:
+    """Targets (B, c) of the first labels, with everything above what is on; (B, C) of bool."""
+    on = torch.zeros(len(targets), len(graph), dtype=torch.bool)
+    for row, column in targets.nonzero().tolist():
+        node = column
+        while node is not None:
+            on[row, node] = True
+            node = graph.parents[node]
+    return on

@@ -1,5 +1,4 @@
 import pytest
-import torch
 
 from flipbook.graphs import KnowledgeGraph
 
@@ -32,13 +31,6 @@ def test_masks_and_names_are_inverse(graph):
     assert graph.names(mask) == ["cat", "sofa"]
     assert graph.mask("cat").tolist() == [True, False, False, False, False]
     assert not graph.mask([]).any()
-
-
-def test_completing_switches_on_what_is_above(graph):
-    completed = graph.completed(torch.tensor([[1, 0], [0, 1], [0, 0]], dtype=torch.uint8))
-    assert [graph.names(row) for row in completed] == [["cat", "animal", "thing"], ["animal", "thing"], []]
-    with pytest.raises(ValueError, match=r"targets: shape \(2, 6\), must be \(B, c\) with at most 5 columns"):
-        graph.completed(torch.zeros(2, 6))
 
 
 def test_moving_keeps_everything(graph):

@@ -4,7 +4,7 @@ import pytest
 
 from companion import paths
 from flipbook.graphs import __main__ as command
-from flipbook.graphs import hierarchy
+from flipbook.graphs import hierarchy, loading
 from flipbook.graphs.loading import shipped
 
 TREE = {
@@ -45,7 +45,7 @@ def test_missing_files_and_names_are_refused(tmp_path):
 
 def test_the_command_writes_the_shipped_file_again(tmp_path, monkeypatch, capsys):
     ours = json.dumps(shipped("open-images") | {"parents": {}})
-    monkeypatch.setattr(paths, "GRAPHS", tmp_path)
+    monkeypatch.setattr(loading, "FOLDER", tmp_path)
     (tmp_path / "open-images.json").write_text(ours)
     folder = write(tmp_path)
     assert command.main(["open-images", str(folder)]) == 0
@@ -56,10 +56,10 @@ def test_the_command_writes_the_shipped_file_again(tmp_path, monkeypatch, capsys
 
 
 def test_the_command_says_what_is_missing_in_one_line(tmp_path, monkeypatch, capsys):
-    before = (paths.GRAPHS / "open-images.json").read_bytes()
+    before = (loading.FOLDER / "open-images.json").read_bytes()
     assert command.main(["open-images", str(tmp_path)]) == 1
     assert capsys.readouterr().err.count("\n") == 1
-    assert (paths.GRAPHS / "open-images.json").read_bytes() == before
+    assert (loading.FOLDER / "open-images.json").read_bytes() == before
 
 
 OFFICIAL = paths.data_root() / "openimages"

@@ -7,10 +7,10 @@ import pandas as pd
 import pytest
 import torch
 
-from companion import paths
 from companion.papers.masw import ablation
 from companion.papers.masw import ablation_claims as claims
 from companion.papers.masw import experiments as paper
+from flipbook.storage import places
 
 
 @pytest.fixture(scope="module")
@@ -21,7 +21,7 @@ def setup():
 
 @pytest.fixture(autouse=True)
 def _own_store(tmp_path, monkeypatch):
-    monkeypatch.setattr(paths, "store", lambda: tmp_path)
+    monkeypatch.setattr(places, "store", lambda: tmp_path)
 
 
 @pytest.mark.parametrize("artefact", list(ablation.PARTS))

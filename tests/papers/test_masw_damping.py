@@ -5,11 +5,11 @@ import inspect
 import pandas as pd
 import pytest
 
-from companion import paths
 from companion.papers.masw import damping
 from companion.papers.masw import experiments as paper
 from companion.papers.masw.damping_claims import figure_s05
 from flipbook.attacks import madw
+from flipbook.storage import places
 
 
 def test_grids_hold_the_published_values():
@@ -37,7 +37,7 @@ def test_claims_follow_the_rows(rates, expected):
 
 
 def test_printed_form_stays_and_ours_attacks(tmp_path, monkeypatch):
-    monkeypatch.setattr(paths, "store", lambda: tmp_path)
+    monkeypatch.setattr(places, "store", lambda: tmp_path)
     (setting,) = paper.settings(["VOC 2012"])
     setup = paper.setup(setting, paper.size(setting, images=2, iterations=8))
     rows = damping.literal(setup, progress=False).set_index("method")

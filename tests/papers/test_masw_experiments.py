@@ -5,13 +5,12 @@ import inspect
 import pytest
 import torch
 
-from companion import paths
 from companion.papers.masw import experiments as paper
 from companion.papers.masw import generators, tables
 from flipbook.attacks.kfool import RELEASED
 from flipbook.generative import Training
 from flipbook.goals import TopKEquals, TopKExcludes, top_k
-from flipbook.storage import fingerprint
+from flipbook.storage import fingerprint, places
 
 TABLES = ("table-01", "table-03", "table-04", "table-05", "table-06", "table-08")
 
@@ -51,7 +50,7 @@ def quick(tmp_path, monkeypatch):
     """Generators that are hardly trained, in a store of their own."""
     monkeypatch.setattr(generators, "IMAGES", 2)
     monkeypatch.setattr(generators, "LAPTOP", Training(epochs=1, batch=2, width=2, blocks=1))
-    monkeypatch.setattr(paths, "store", lambda: tmp_path)
+    monkeypatch.setattr(places, "store", lambda: tmp_path)
 
 
 def test_generators_are_trained_once_for_all_k(setup, quick, monkeypatch):

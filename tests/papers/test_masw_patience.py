@@ -3,22 +3,21 @@
 import pytest
 import torch
 
-from companion.papers.masw import experiments as masw
-from companion.papers.masw import patience as paper
-from companion.papers.masw import universals
+from companion.papers.masw import experiments as paper
+from companion.papers.masw import patience, universals
 from flipbook import universal
 
 
 @pytest.fixture
 def setup(tmp_path, monkeypatch):
     monkeypatch.setenv("FLIPBOOK_STORE", str(tmp_path))
-    (setting,) = masw.settings(["VOC 2012"])
+    (setting,) = paper.settings(["VOC 2012"])
     return universals.setup(setting, universals.size(training=6, test=10, iterations=5))
 
 
 def test_a_short_search_ends_where_the_long_one_says(setup, monkeypatch):
-    table = paper.patience(setup, seeds=(0,), passes=3).set_index("E")
-    assert table.index.tolist() == list(paper.PATIENCES)
+    table = patience.patience(setup, seeds=(0,), passes=3).set_index("E")
+    assert table.index.tolist() == list(patience.PATIENCES)
     assert (table["batches"].diff().dropna() >= 0).all()
     found = {}
     for E in (1, 60):
@@ -30,16 +29,16 @@ def test_a_short_search_ends_where_the_long_one_says(setup, monkeypatch):
         asr = universals.measured(setup, found[E])["asr"].mean()
         assert table.loc[E, "asr"] == pytest.approx(100 * asr)
     assert torch.isfinite(torch.tensor(table.to_numpy(dtype=float))).all()
-    monkeypatch.setattr(paper.universal, "universal_top_k", _never)
+    monkeypatch.setattr(patience.universal, "universal_top_k", _never)
     with pytest.raises(AssertionError, match="searched again"):
-        paper.patience(setup, seeds=(0, 1), passes=3)  # another seed
+        patience.patience(setup, seeds=(0, 1), passes=3)  # another seed
 
 
 def test_what_was_found_is_kept(setup, monkeypatch):
-    first = paper.patience(setup, seeds=(0,), passes=1)
+    first = patience.patience(setup, seeds=(0,), passes=1)
     calls = []
     monkeypatch.setattr(paper, "_kept", lambda *_: calls.append(1))
-    again = paper.patience(setup, seeds=(0,), passes=1)
+    again = patience.patience(setup, seeds=(0,), passes=1)
     assert not calls
     assert again.to_dict() == first.to_dict()
 

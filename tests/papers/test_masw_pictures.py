@@ -3,9 +3,9 @@
 import pandas as pd
 import pytest
 
-from companion import paths
 from companion.papers.masw import experiments as paper
 from companion.papers.masw import pictures
+from flipbook.storage import places
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +59,7 @@ def test_words_mark_own_labels_and_targets(setup):
 
 
 def test_confidences_and_strips_come_from_the_attacked_images(setup, tmp_path, monkeypatch):
-    monkeypatch.setattr(paths, "store", lambda: tmp_path)
+    monkeypatch.setattr(places, "store", lambda: tmp_path)
     of = pictures.FIGURES["figure-06"]
     rows = pictures.run(setup, of, progress=False)
     assert rows[["top", "own"]].stack().between(0, 1).all()

@@ -2,14 +2,14 @@
 
 import pytest
 
-from companion import paths
 from companion.papers.masw import experiments as paper
 from companion.papers.masw import steps
+from flipbook.storage import places
 
 
 @pytest.fixture(autouse=True)
 def _own_store(tmp_path, monkeypatch):
-    monkeypatch.setattr(paths, "store", lambda: tmp_path)
+    monkeypatch.setattr(places, "store", lambda: tmp_path)
 
 
 def test_the_first_step_is_in_proportion_to_the_rate():

@@ -3,9 +3,8 @@
 import pytest
 import torch
 
-from companion.papers.masw import experiments as masw
-from companion.papers.masw import universal_pictures as paper
-from companion.papers.masw import universals
+from companion.papers.masw import experiments as paper
+from companion.papers.masw import universal_pictures, universals
 from flipbook.goals import TopKExcludes
 
 METHODS = ["TkML", "MASW"]
@@ -14,14 +13,14 @@ METHODS = ["TkML", "MASW"]
 @pytest.fixture
 def setup(tmp_path, monkeypatch):
     monkeypatch.setenv("FLIPBOOK_STORE", str(tmp_path))
-    (setting,) = masw.settings(["COCO 2014"])
+    (setting,) = paper.settings(["COCO 2014"])
     return universals.setup(setting, universals.size(training=12, test=30, passes=2))
 
 
 def test_chosen_are_the_first_that_most_methods_fool(setup):
     images, present = setup.single.images, setup.single.present
-    places = paper.fooled_by_all(setup, METHODS, 3, 0, 6, progress=False)
-    assert paper.fooled_by_all(setup, METHODS, 3, 2, 4, progress=False) == places[2:]
+    places = universal_pictures.fooled_by_all(setup, METHODS, 3, 0, 6, progress=False)
+    assert universal_pictures.fooled_by_all(setup, METHODS, 3, 2, 4, progress=False) == places[2:]
     assert (present[places].sum(dim=1) >= 2).all()
     with torch.no_grad():
         logits = [setup.single.model(universals.learn(setup, name, 3).apply(images)) for name in METHODS]
@@ -33,7 +32,7 @@ def test_chosen_are_the_first_that_most_methods_fool(setup):
 
 
 def test_probabilities_are_those_of_the_attacked_images(setup):
-    rows = paper.confidences(setup, METHODS, 3, progress=False)
+    rows = universal_pictures.confidences(setup, METHODS, 3, progress=False)
     own = rows[rows["method"] == "MASW"]
     with torch.no_grad():
         p = setup.single.model(universals.learn(setup, "MASW", 3).apply(setup.single.images)).sigmoid()
@@ -47,4 +46,4 @@ def test_labels_are_in_order_and_true_ones_have_a_star(setup):
     logits[[5, 2]] = torch.tensor([3.0, 0.0])
     present = torch.zeros(80, dtype=torch.bool)
     present[2] = True
-    assert paper.first_labels(setup, logits, present, 2) == f"{names[5]} 0.95\n{names[2]} * 0.50"
+    assert universal_pictures.first_labels(setup, logits, present, 2) == f"{names[5]} 0.95\n{names[2]} * 0.50"

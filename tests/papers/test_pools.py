@@ -3,13 +3,14 @@
 import pytest
 import torch
 
-from companion import datasets, paths
+from companion import datasets
 from companion.papers import pools
+from flipbook.storage import places
 
 
 @pytest.fixture(autouse=True)
 def store(tmp_path, monkeypatch):
-    monkeypatch.setattr(paths, "store", lambda: tmp_path)
+    monkeypatch.setattr(places, "store", lambda: tmp_path)
     pools.first_images.cache_clear()
     yield tmp_path
     pools.first_images.cache_clear()

@@ -11,7 +11,7 @@ from companion import published
 from companion.report import Claims, index
 from companion.report import save as save_only
 
-COMMON = {"data": "toy <set>", "victim": "affine & co", "functions": ["flipbook.metrics.mse", "elsewhere.f"]}
+COMMON = {"data": "toy <set>", "victim": "affine & co", "functions": ["flipbook.metrics.images.mse", "elsewhere.f"]}
 
 
 def save(artefact_id, **content):
@@ -107,7 +107,7 @@ def test_links_lead_to_files_and_nowhere_else(project, claims):
     path = index.build()
     page = page_of(path)
     files = [link for link in page.links if not link.startswith("#")]
-    assert any(link.endswith("metrics.py") for link in files)
+    assert any(link.endswith("metrics/images.py") for link in files)
     assert any(link.endswith("laptop/jma/table-06.ipynb") for link in files)
     for link in files:
         assert not re.match(r"\w+:|/", link), link

@@ -5,7 +5,7 @@ import pytest
 
 from companion.report import trees
 from companion.report.figures import WIDTH
-from flipbook import graphs
+from companion.victims import graphs
 from flipbook.graphs import KnowledgeGraph
 
 

@@ -88,7 +88,7 @@ def _touch_everything(root):
     [
         _forget_outputs,
         _touch_everything,
-        _append("lib/flipbook/runner/make.py"),
+        _append("lib/companion/runner/make.py"),
         _append("lib/flipbook/.hidden.swp"),
         _append("README.md"),
     ],

@@ -4,8 +4,7 @@ import pytest
 import torch
 
 from companion import datasets
-from companion.victims import abstract, catalogue, loading
-from flipbook import graphs
+from companion.victims import abstract, catalogue, graphs, loading
 
 HEADS = [name for name in catalogue.names() if catalogue.recipe(name).pretrained]
 

@@ -6,11 +6,10 @@ import pytest
 import torch
 
 from companion import datasets, paths, victims
-from companion.victims import catalogue, loading, table
+from companion.victims import catalogue, graphs, loading, table
 from companion.victims.ml_gcn import adjacency
 from companion.victims.quality import predict, quality
 from companion.victims.training import best_threshold
-from flipbook import graphs
 from flipbook.graphs import consistency
 
 HEADS = {"asl": "resnet", "decoder": "ml-decoder", "gcn": "ml-gcn"}

@@ -1,6 +1,6 @@
 """Which images the top-k attacks of the MASW paper start from, what they aim at, and how large a perturbation is.
 
-The same for every attack, and drawn per image like everything of `companion.sampling.images`.
+The same for every attack, and drawn per image like everything of `companion.sampling.choice`.
 """
 
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from companion.sampling.images import Selection, draws, looked_at
+from companion.sampling.choice import Selection, draws, looked_at
 from flipbook.core.validation import check_choice
 from flipbook.goals import INF
 

@@ -8,4 +8,4 @@ from .paper import build
 from .registering import register
 from .training import train
 
-__all__ = ["build", "codebook", "describe", "register", "load", "names", "train"]
+__all__ = ["build", "codebook", "describe", "load", "names", "register", "train"]

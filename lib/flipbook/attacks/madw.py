@@ -2,7 +2,6 @@
 
 from torch import Tensor
 
-from companion.papers.masw import stationarity
 from flipbook.attacks.engines import levenberg_marquardt
 from flipbook.attacks.engines.entry import attack
 from flipbook.attacks.engines.projected_descent import default_radius
@@ -11,7 +10,6 @@ from flipbook.attacks.masw import constraint_factors
 from flipbook.core.attack_result import AttackResult
 from flipbook.core.validation import (
     check_at_least,
-    check_choice,
     check_counts,
     check_inputs,
     check_positive,
@@ -20,8 +18,6 @@ from flipbook.core.validation import (
 from flipbook.goals import Goal
 from flipbook.solvers.damped_least_squares import Damping
 
-MODES = ("lm", "scalar")
-
 
 @attack
 def madw(
@@ -29,7 +25,6 @@ def madw(
     images: Tensor,
     goal: Goal,
     *,
-    mode: str = "lm",
     lam1: float = 0.5,
     lam2: float = 0.5,
     eta: float = 1.015,
@@ -57,16 +52,13 @@ def madw(
         In [0, 1].
     goal : Goal
         With linear constraints. The paper's are `TopKExcludes` and `TopKEquals` with `hide=True`.
-    mode : {"lm", "scalar"}
-        "lm", our reading: Levenberg and Marquardt's step on the constraints. "scalar": Eq. (S.12) to (S.15) to the
-        letter, which does not attack; see `_stationarity`.
     lam1, lam2, eta, eps0, weights
         As for `masw`.
     f_in, f_de : float
         λ_D is divided by f_de after an iteration that lowers L = ½ Σ λ w ζ², else multiplied by f_in.
     damping : float
-        λ_D at the start. "lm" damps by its share of the mean λ w ||∇ζ||² over the violated constraints, which frees it
-        from the scale of logits and images; "scalar" by itself.
+        λ_D at the start, a share of the mean λ w ||∇ζ||² over the violated constraints, which frees it from the scale
+        of logits and images.
     margin : float
         What every constraint asks for beyond its boundary, in the unit of the goal's margins.
     radius : float, optional
@@ -84,8 +76,8 @@ def madw(
     Returns
     -------
     AttackResult
-        `iterations` is the number of steps made. Passes: 1 forward to look at the clean images; a step of "lm" costs 2
-        forward and 1 backward for each label that a violated constraint reads, one of "scalar" 1 and 4.
+        `iterations` is the number of steps made. Passes: 1 forward to look at the clean images; a step costs 2 forward
+        and 1 backward for each label that a violated constraint reads.
 
     Raises
     ------
@@ -94,29 +86,30 @@ def madw(
 
     Notes
     -----
-    The paper applies damped least squares to a scalar, which is a gradient step of damped length, and the scalar is 0
-    without any attack. "lm" applies them to what the constraints leave to do, with the paper's rules for ε, λ_D and w
-    (Algorithm S.1). Published settings: η, ε at the start, f_in, f_de, λ = 0.5. Not published, so ours: λ_D's start and
+    The paper applies damped least squares to a scalar (Eq. S.12 to S.15), which is a gradient step of damped length, and
+    the scalar is 0 without any attack. Here they are applied to what the constraints leave to do, with the paper's
+    rules for ε, λ_D and w (Algorithm S.1). Published settings: η, ε at the start, f_in, f_de, λ = 0.5. Not published, so ours: λ_D's start and
     unit, the margin, without which the iterates end on the boundary, and the ball, which is MASW's.
     """
     radius = default_radius(goal, radius)
     check_inputs(model, images, goal)
-    check_choice("mode", mode, MODES)
     check_positive(damping=damping)
     check_radius(radius=radius)
     check_counts(max_iterations=max_iterations, chunk=chunk)
     check_at_least(0, lam1=lam1, lam2=lam2, margin=margin)
     check_at_least(1, f_in=f_in, f_de=f_de)
     check_trace(trace)
-    common = {
-        "pace": Pace(weights, eta, eps0),
-        "rule": Damping(damping, f_in, f_de),
-        "λ": constraint_factors(images, goal, lam1, lam2),
-        "radius": radius,
-        "max_iterations": max_iterations,
-        "stop_on_success": stop_on_success,
-        "trace": trace,
-    }
-    if mode == "scalar":
-        return stationarity.attack(model, images.detach(), goal, **common)
-    return levenberg_marquardt.attack(model, images.detach(), goal, margin=margin, chunk=chunk, **common)
+    return levenberg_marquardt.attack(
+        model,
+        images.detach(),
+        goal,
+        pace=Pace(weights, eta, eps0),
+        rule=Damping(damping, f_in, f_de),
+        λ=constraint_factors(images, goal, lam1, lam2),
+        margin=margin,
+        radius=radius,
+        max_iterations=max_iterations,
+        stop_on_success=stop_on_success,
+        chunk=chunk,
+        trace=trace,
+    )

@@ -1,9 +1,10 @@
 """MASW: top-k multi-label attack by self-paced weighting of its constraints (Su, Wu and Zhu)."""
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
-from companion.papers.masw.printed import Printed
 from flipbook.attacks.engines.entry import attack
 from flipbook.attacks.engines.projected_descent import Plain, default_radius, descend
 from flipbook.attacks.engines.self_paced import Pace, SelfPaced
@@ -11,7 +12,7 @@ from flipbook.core.attack_result import AttackResult
 from flipbook.core.validation import check_at_least, check_choice, check_positive
 from flipbook.goals import Goal, TopKEquals, TopKExcludes, check_top_k
 
-FORMS = ("l1", "theta", "slack", "printed")
+FORMS = ("l1", "theta")
 REFERENCES = ("exact", "k+1")
 STOPS = ("constraints", "topk", "never")
 
@@ -61,9 +62,8 @@ def masw(
     eta, eps0, weights, normalise
         η, ε at the start in the unit of the goal's margins, the rule of the threshold ("none": all w = 1), and w̄ in
         place of w: see `Pace`.
-    form : {"l1", "theta", "slack", "printed"}
-        "theta": ζ²/2 in place of ζ (Eq. 16; wants a `margin`). "printed": Eq. (23) to the letter. "slack": Eq. (23)
-        with its constraints as hinges. For both see `Printed`.
+    form : {"l1", "theta"}
+        "theta": ζ²/2 in place of ζ (Eq. 16; wants a `margin`).
     margin : float
         What a hinge asks beyond its boundary, ζ_i = max(0, margin - m_i), in the unit of the goal's margins.
     reference : {"exact", "k+1"}
@@ -113,15 +113,13 @@ def masw(
     _check_options(goal, lam1, lam2, margin, form, reference, stop)
     pace = Pace(weights, eta, eps0, normalise)
 
-    margins = _margins if reference == "exact" else margins_to_next
+    margins = margins_of(reference)
 
     def hinges(goal: Goal, logits: Tensor) -> Tensor:
         return (margin - margins(goal, logits)).clamp(min=0)
 
     def objective(images: Tensor):
         λ = constraint_factors(images, goal, lam1, lam2)
-        if form in ("slack", "printed"):
-            return Printed.start(images, margins, pace, λ, nu, 4 * learning_rate, hinged=form == "slack")
         return SelfPaced(hinges, pace, nu * λ, pace.start(images), squared=form == "theta")
 
     return descend(
@@ -132,7 +130,7 @@ def masw(
         lambda _: Plain(learning_rate),
         radius=default_radius(goal, radius),
         max_iterations=max_iterations,
-        stop_on_success=_ranking_reached if stop == "topk" else stop == "constraints",
+        stop_on_success=stop_rule(stop),
         trace=trace,
     )
 
@@ -155,12 +153,14 @@ def constraint_factors(images: Tensor, goal: Goal, lam1: float, lam2: float) -> 
     return torch.cat([λ.expand_as(goal.present), torch.full_like(λ, lam2).expand_as(goal.present)], dim=1)
 
 
-def _margins(goal: Goal, logits: Tensor) -> Tensor:
-    return goal.margins(logits)
+def margins_of(reference: str) -> Callable[[Goal, Tensor], Tensor]:
+    """The function from goal and logits to margins that an option `reference` asks for."""
+    return margins_to_next if reference == "k+1" else lambda goal, logits: goal.margins(logits)
 
 
-def _ranking_reached(goal: Goal, logits: Tensor) -> Tensor:
-    return goal.ranking.reached(logits)
+def stop_rule(stop: str) -> bool | Callable[[Goal, Tensor], Tensor]:
+    """When an image leaves, as `descend` takes it, by an option `stop`."""
+    return (lambda goal, logits: goal.ranking.reached(logits)) if stop == "topk" else stop == "constraints"
 
 
 def _check_options(goal: Goal, lam1: float, lam2: float, margin: float, form: str, reference: str, stop: str) -> None:

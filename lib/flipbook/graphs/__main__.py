@@ -5,8 +5,8 @@ import json
 import sys
 from pathlib import Path
 
-from flipbook.graphs import hierarchy, wordnet
-from flipbook.graphs.loading import FOLDER, shipped
+from flipbook.graphs import hierarchy, loading, wordnet
+from flipbook.graphs.loading import shipped
 from flipbook.storage.files import write_whole
 
 BUILDERS = {
@@ -31,7 +31,7 @@ def main(arguments: list[str] | None = None) -> int:
         return 1
     same = list(content["parents"].items()) == list(parents.items())
     text = json.dumps(content | {"parents": parents}, indent=1, ensure_ascii=False) + "\n"
-    write_whole({FOLDER / f"{asked.name}.json": text})
+    write_whole({loading.FOLDER / f"{asked.name}.json": text})
     print(f"{asked.name}: {len(parents)} labels, {'the same as before' if same else 'changed'}")
     return 0
 

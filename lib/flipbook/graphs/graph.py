@@ -108,36 +108,6 @@ class KnowledgeGraph:
         """Return the labels where a mask (C,) is True."""
         return [self.labels[i] for i in mask.nonzero().flatten().tolist()]
 
-    def completed(self, targets: Tensor) -> Tensor:
-        """Switch on everything above what is on.
-
-        Parameters
-        ----------
-        targets : Tensor (B, c) of 0/1
-            Columns of the first c labels: of the data set's own, say.
-
-        Returns
-        -------
-        Tensor (B, C) of bool
-            On the graph's device.
-
-        Raises
-        ------
-        ValueError
-            For targets that are not (B, c), or have more columns than the graph has labels.
-
-        Notes
-        -----
-        Source: the GMLA authors' program, whose victims learn that a label which is present implies all above it.
-        """
-        if targets.ndim != 2 or targets.shape[1] > len(self):
-            raise ValueError(
-                f"targets: shape {tuple(targets.shape)}, must be (B, c) with at most {len(self)} columns "
-                f"for graph {self.name!r}"
-            )
-        anc = self.anc[:, : targets.shape[1]]
-        return targets.to(anc) @ anc.T > 0
-
     @cached_property
     def anc(self) -> Tensor:
         """Anc (C, C) of float32: 1 at [i, j] where label i is j or an ancestor of j."""

@@ -183,7 +183,7 @@ class Contents:
         }
         modules = [self._module(module, attributes) for module in _imported(function)]
         own = bytecode.description(code, function.__doc__)
-        return {"function": own, "imports": modules, "package": self._package} | described
+        return {"function": own, "imports": modules, "package": self._package()} | described
 
     def _referred(self, function, kind: str, name: str, value, written: set, attributes: set[str]):
         notes = {attribute for root, attribute in written if root == name and attribute}
@@ -200,16 +200,17 @@ class Contents:
         except ValueError as error:
             raise ValueError(f"{kind} {name} of {function.__qualname__}: {error}") from None
 
-    @functools.cached_property
-    def _package(self) -> str:
-        return of_code(whole_package())
+    @functools.lru_cache  # noqa: B019 - the describer lives for one digest
+    def _package(self, name: str = "flipbook") -> str:
+        return of_code(whole_package(name))
 
     # Modules, classes and objects
 
     def _module(self, module: types.ModuleType, attributes: set[str]):
         """Describe a module by what is asked of it; a reader's of which nothing is asked by name, by all its code."""
         if (origin := origins.of_module(module)) != READERS:
-            return [module.__name__, origins.version(module.__name__) if origin == INSTALLED else self._package]
+            name = module.__name__
+            return [name, origins.version(name) if origin == INSTALLED else self._package(name.partition(".")[0])]
         if used := sorted(attributes & vars(module).keys()):
             parts = {name: vars(module)[name] for name in used}
             modules = {name: self._module(part, attributes) for name, part in parts.items() if _is_module(part)}

@@ -39,11 +39,11 @@ def with_imports(modules: Iterable[str]) -> list[str]:
     return sorted(found)
 
 
-def whole_package() -> list[str]:
-    """Every module of the packages that can change a result."""
+def whole_package(name: str = "flipbook") -> list[str]:
+    """Every module of a package that can change a result."""
+    folder = PACKAGES[name]
     found = [
-        ".".join((package, *path.relative_to(folder).with_suffix("").parts))
-        for package, folder in PACKAGES.items()
+        ".".join((name, *path.relative_to(folder).with_suffix("").parts))
         for path in folder.rglob("*.py")
         if path.stem != "__init__"
     ]

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from companion import datasets, victims
-from companion.sampling import images
+from companion.sampling import choice
 from flipbook import attacks
 from flipbook.evaluation import AttackConfig
 from flipbook.goals import ClassTarget, Goal, LabelVector
@@ -152,7 +152,7 @@ class Setup:
     setting: Setting
     model: torch.nn.Module
     data: object
-    chosen: images.Selection
+    chosen: choice.Selection
     goal: Goal
     codebook: Tensor | None = None
 
@@ -169,7 +169,7 @@ def setup(setting: Setting, images: int, device: str = "cpu", seed: int = 0) -> 
     """
     model, codebook = victims.load(setting.victim, device=device), victims.codebook(setting.victim)
     data = datasets.load(setting.data, split="test")
-    chosen = images.select(model, data, images, seed, codebook, setting.require_correct)
+    chosen = choice.select(model, data, images, seed, codebook, setting.require_correct)
     return Setup(setting, model, data, chosen, _goal(setting, chosen, data, codebook, seed), codebook)
 
 
@@ -191,16 +191,16 @@ def one_image(
     return Setup(setting, many.model, many.data, many.chosen[at], goal, many.codebook)
 
 
-def _goal(setting: Setting, chosen: images.Selection, data, codebook: Tensor | None, seed: int) -> Goal:
+def _goal(setting: Setting, chosen: choice.Selection, data, codebook: Tensor | None, seed: int) -> Goal:
     if setting.target == "class":
         classes = len(data.labels)
-        return ClassTarget(images.other_class(chosen.targets, classes, chosen.indices, seed), codebook)
+        return ClassTarget(choice.other_class(chosen.targets, classes, chosen.indices, seed), codebook)
     if setting.target == "training":
         training = datasets.load(setting.data, split="train").targets
-        return LabelVector(images.training_vectors(chosen.predicted, chosen.indices, training, seed))
+        return LabelVector(choice.training_vectors(chosen.predicted, chosen.indices, training, seed))
     if setting.target == "off":
-        return LabelVector(images.all_off(chosen.predicted))
-    return LabelVector(images.flip_bits(chosen.predicted, int(setting.target), chosen.indices, seed))
+        return LabelVector(choice.all_off(chosen.predicted))
+    return LabelVector(choice.flip_bits(chosen.predicted, int(setting.target), chosen.indices, seed))
 
 
 def configs(rows: pd.DataFrame, setup: Setup, size: Size) -> list[AttackConfig]:

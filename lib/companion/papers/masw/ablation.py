@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import bootstrap
 
-from companion.papers.masw import experiments as masw
+from companion.papers.masw import experiments as paper
 from companion.papers.masw.experiments import Block, Setup
 from flipbook import evaluation
 
@@ -99,7 +99,7 @@ PARTS = {
 }
 
 
-def radius(setting: masw.Setting, case: str, ball: str) -> float:
+def radius(setting: paper.Setting, case: str, ball: str) -> float:
     """τ of a ball, in [0, 1] units."""
     if ball.removesuffix(SHORT) == TIGHT:
         return _TIGHT[bool(case)]
@@ -107,13 +107,13 @@ def radius(setting: masw.Setting, case: str, ball: str) -> float:
 
 
 def run(setup: Setup, parts: tuple[Part, ...], **options) -> pd.DataFrame:
-    """Rows of `masw.run` for every part, after the columns part and ball; the method is the variant's name."""
+    """Rows of `paper.run` for every part, after the columns part and ball; the method is the variant's name."""
     tables = []
     for part in parts:
         for ball in part.balls:
             radii = {case: radius(setup.setting, case, ball) for case in CASES}
             configs = {block: [_config(setup, block, ball, of) for of in part.variants] for block in part.blocks}
-            rows = masw.run(setup, configs, **options)
+            rows = paper.run(setup, configs, **options)
             rows.insert(0, "part", part.name)
             rows.insert(1, "ball", ball)
             rows["radius"] = rows["case"].map(radii)
@@ -125,7 +125,7 @@ def _config(setup: Setup, block: Block, ball: str, of: Variant) -> evaluation.At
     changed = {"radius": radius(setup.setting, block[0], ball)}
     if ball.endswith(SHORT):
         changed["learning_rate"] = setup.setting.learning_rate / 4
-    return masw.config(setup, of.method, block, shown=of.shown, **changed | of.options)
+    return paper.config(setup, of.method, block, shown=of.shown, **changed | of.options)
 
 
 def interval(values) -> tuple[float, float]:
@@ -147,7 +147,7 @@ def summary(rows: pd.DataFrame) -> pd.DataFrame:
         text; pert over successes; what was traced, see `paths`.
     """
     by = ["part", "ball", "case", "k", "method"]
-    lines = masw.summarise(rows, by)
+    lines = paper.summarise(rows, by)
     groups = [rows[(rows[by] == line[by]).all(axis=1)] for _, line in lines.iterrows()]
     out = lines[by].assign(case=lines["case"].map(CASES))
     for name in MEASURES:
@@ -196,7 +196,7 @@ def caption(setup: Setup) -> str:
     """Victim, images and radii of the two balls."""
     setting = setup.setting
     radii = [f"{ball} {radius(setting, '', ball):.3g} / {radius(setting, 'best', ball):g}" for ball in (TABLES, TIGHT)]
-    return f"{masw.describe(setting)}, {len(setup.indices)} images; untargeted / targeted: {', '.join(radii)}"
+    return f"{paper.describe(setting)}, {len(setup.indices)} images; untargeted / targeted: {', '.join(radii)}"
 
 
 HEADINGS = {

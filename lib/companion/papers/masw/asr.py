@@ -8,7 +8,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from companion.papers.masw import experiments as masw
+from companion.papers.masw import experiments as paper
 from flipbook.goals import top_k
 
 METHODS = ("FGSM", "PGD", "ML-C&W", "TkML", "MASW")
@@ -30,7 +30,7 @@ def asr_eq1(present: Tensor, logits: Tensor, k: int) -> Tensor:
     return ~(inside | around)
 
 
-def rates(setup: masw.Setup, k: int, methods: tuple[str, ...] = METHODS) -> pd.DataFrame:
+def rates(setup: paper.Setup, k: int, methods: tuple[str, ...] = METHODS) -> pd.DataFrame:
     """The three rates of untargeted attacks with the tables' settings, in percent over the scene's images.
 
     Returns
@@ -40,7 +40,7 @@ def rates(setup: masw.Setup, k: int, methods: tuple[str, ...] = METHODS) -> pd.D
     """
     lines = []
     for name in methods:
-        config = masw.config(setup, name, ("", k))
+        config = paper.config(setup, name, ("", k))
         attacked = config.attack(setup.model, setup.images, config.goal, **config.hyper).images
         with torch.no_grad():
             before, after = setup.model(setup.images), setup.model(attacked)

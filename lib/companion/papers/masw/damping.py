@@ -1,9 +1,12 @@
 """What MADW's parameters do (MASW, Figure S.5), and that its printed form does not attack."""
 
+from dataclasses import replace
+
 import pandas as pd
 
-from companion.papers.masw import experiments as masw
+from companion.papers.masw import experiments as paper
 from companion.papers.masw.experiments import Block, Setup
+from companion.papers.masw.stationarity import madw_printed
 from flipbook.evaluation import AttackConfig
 
 BLOCK: Block = ("worst", 10)
@@ -20,34 +23,34 @@ GRIDS = {
 
 
 def run(setup: Setup, **options) -> pd.DataFrame:
-    """Rows of `masw.run` for every value of every parameter, after the columns parameter and value (as a text)."""
+    """Rows of `paper.run` for every value of every parameter, after the columns parameter and value (as a text)."""
     tables = []
     for parameter, values in GRIDS.items():
         configs = [_config(setup, value, hyper) for value, hyper in values.items()]
-        rows = masw.run(setup, {BLOCK: configs}, **options)
+        rows = paper.run(setup, {BLOCK: configs}, **options)
         tables.append(rows.assign(parameter=parameter, value=rows["method"]))
     return pd.concat(tables, ignore_index=True)
 
 
 def _config(setup: Setup, shown: str, hyper: dict) -> AttackConfig:
-    return masw.config(setup, "MADW", BLOCK, shown=shown, **hyper)
+    return paper.config(setup, "MADW", BLOCK, shown=shown, **hyper)
 
 
 def literal(setup: Setup, **options) -> pd.DataFrame:
     """Rows of both readings of MADW on the first images, untargeted with k = 3, the printed one with the scene's T."""
     few, block = setup[list(range(min(LITERAL, len(setup.indices))))], ("", 3)
-    printed = {"mode": "scalar", "max_iterations": setup.size.iterations}
+    letter = paper.config(few, "MADW", block, "printed", max_iterations=setup.size.iterations)
     configs = [
-        masw.config(few, "MADW", block, shown="Levenberg-Marquardt"),
-        masw.config(few, "MADW", block, "printed", **printed),
+        paper.config(few, "MADW", block, shown="Levenberg-Marquardt"),
+        replace(letter, attack=madw_printed),
     ]
-    return masw.run(few, {block: configs}, **options)
+    return paper.run(few, {block: configs}, **options)
 
 
 def summary(rows: pd.DataFrame, attacks: pd.DataFrame) -> pd.DataFrame:
     """A line for every value, then one for each reading of `literal`: parameter, value, asr, sasr, lfr, pert_all."""
     both = pd.concat([rows, attacks.assign(parameter="reading (untargeted, k = 3)", value=attacks["method"])])
-    lines = masw.summarise(both, ["parameter", "value"])
+    lines = paper.summarise(both, ["parameter", "value"])
     return lines[["parameter", "value", "asr", "sasr", "lfr", "pert_all", "iterations", "images"]]
 
 

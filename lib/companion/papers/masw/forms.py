@@ -5,35 +5,41 @@ from dataclasses import dataclass, replace
 import pandas as pd
 from torch import Tensor
 
-from companion.papers.masw import experiments as masw
+from companion.papers.masw import experiments as paper
+from companion.papers.masw.printed import masw_printed
 from companion.report import Claims
 from flipbook import evaluation
+from flipbook.attacks import masw
 from flipbook.evaluation import AttackConfig
 
-_LETTER = {"form": "printed", "reference": "k+1", "normalise": False}
-_HINGED = {"form": "slack", "reference": "k+1", "normalise": False}
+_LETTER = {"reference": "k+1", "normalise": False}
+_HINGED = _LETTER | {"hinged": True}
 OURS, PRINTED, UNWEIGHTED = "MASW as run here", "Eq. 23 as printed", "Eq. 23, all weights 1"
-# Form: options of the attack, and what its margins compare
+# Reading: the attack, its options, and what its margins compare
 FORMS = {
-    OURS: ({}, "logit"),
-    "MASW: all weights 1": ({"weights": "none"}, "logit"),
-    "MASW: reference of rank k + 1": ({"reference": "k+1"}, "logit"),
-    "MASW: weights not scaled to mean 1": ({"normalise": False}, "logit"),
-    "MASW: on probabilities": ({}, "probability"),
-    PRINTED: (_LETTER, "probability"),
-    UNWEIGHTED: (_LETTER | {"weights": "none"}, "probability"),
-    "Eq. 23 on logits": (_LETTER, "logit"),
-    "Eq. 23 with hinges": (_HINGED, "probability"),
-    "Eq. 23 with hinges, on logits": (_HINGED, "logit"),
-    "Eq. 16, as printed": (_HINGED | {"form": "theta"}, "probability"),
+    OURS: (masw, {}, "logit"),
+    "MASW: all weights 1": (masw, {"weights": "none"}, "logit"),
+    "MASW: reference of rank k + 1": (masw, {"reference": "k+1"}, "logit"),
+    "MASW: weights not scaled to mean 1": (masw, {"normalise": False}, "logit"),
+    "MASW: on probabilities": (masw, {}, "probability"),
+    PRINTED: (masw_printed, _LETTER, "probability"),
+    UNWEIGHTED: (masw_printed, _LETTER | {"weights": "none"}, "probability"),
+    "Eq. 23 on logits": (masw_printed, _LETTER, "logit"),
+    "Eq. 23 with hinges": (masw_printed, _HINGED, "probability"),
+    "Eq. 23 with hinges, on logits": (masw_printed, _HINGED, "logit"),
+    "Eq. 16, as printed": (masw, _LETTER | {"form": "theta"}, "probability"),
 }
 
 
-def configs(setup: masw.Setup, block: masw.Block) -> list[AttackConfig]:
+def configs(setup: paper.Setup, block: paper.Block) -> list[AttackConfig]:
     """MASW in each reading of its text, with all else equal."""
     return [
-        replace(masw.config(setup, "MASW", block, name, **options), goal=setup.goal(block, True, scores=scores))
-        for name, (options, scores) in FORMS.items()
+        replace(
+            paper.config(setup, "MASW", block, name, **options),
+            attack=attack,
+            goal=setup.goal(block, True, scores=scores),
+        )
+        for name, (attack, options, scores) in FORMS.items()
     ]
 
 
@@ -63,7 +69,7 @@ class Steps:
 
     Attributes
     ----------
-    scene : masw.Scene
+    scene : paper.Scene
         Of this image alone.
     traces : dict of str to Tensor (steps + 1,)
         Of MASW: "hinges", "weight", "threshold" and "violated"; "TkML": its loss.
@@ -72,7 +78,7 @@ class Steps:
     seconds : float
     """
 
-    setup: masw.Setup
+    setup: paper.Setup
     traces: dict[str, Tensor]
     reached: dict[str, int | None]
     seconds: float
@@ -81,12 +87,12 @@ class Steps:
 QUANTITIES = ("hinges", "violated", "weight", "threshold")
 
 
-def steps(setup: masw.Setup, block: masw.Block, **options) -> Steps:
+def steps(setup: paper.Setup, block: paper.Block, **options) -> Steps:
     """Run MASW and TkML on the scene's first image and keep what they see of it."""
     setup = setup[[0]]
     kinds = {"MASW": QUANTITIES, "TkML": ("loss",)}
     runs = {
-        name: masw.run(setup, {block: [masw.config(setup, name, block, trace=trace)]}, **options)
+        name: paper.run(setup, {block: [paper.config(setup, name, block, trace=trace)]}, **options)
         for name, trace in kinds.items()
     }
     traces = {name: _made(evaluation.traces(runs["MASW"], name)[0]) for name in QUANTITIES}

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from companion.papers.masw import experiments as masw
+from companion.papers.masw import experiments as paper
 from companion.papers.masw.hard import logits_of, with_labels
 from flipbook import evaluation
 from flipbook.goals import Goal
@@ -39,12 +39,12 @@ class Ranking:
     reached: bool | None
 
 
-def rankings(setup: masw.Setup, labels: int, k: int, case: str, **options) -> tuple[list[Ranking], int, float]:
+def rankings(setup: paper.Setup, labels: int, k: int, case: str, **options) -> tuple[list[Ranking], int, float]:
     """The clean image between what MASW makes of it, targeted and untargeted.
 
     Parameters
     ----------
-    scene : masw.Scene
+    scene : paper.Scene
     labels : int
         |Y|. The image is the first with so many labels on which both attacks reach their goals in full; without any
         the first.
@@ -63,7 +63,7 @@ def rankings(setup: masw.Setup, labels: int, k: int, case: str, **options) -> tu
     setup = setup[with_labels(setup, labels)]
     blocks = {"targeted": (case, k), "untargeted": ("", k)}
     runs = {
-        name: masw.run(setup, {block: [masw.config(setup, "MASW", block)]}, keep_images=len(setup.indices), **options)
+        name: paper.run(setup, {block: [paper.config(setup, "MASW", block)]}, keep_images=len(setup.indices), **options)
         for name, block in blocks.items()
     }
     both = runs["targeted"]["reached"].to_numpy(bool) & runs["untargeted"]["reached"].to_numpy(bool)
@@ -82,7 +82,7 @@ def rankings(setup: masw.Setup, labels: int, k: int, case: str, **options) -> tu
     return drawn, one.indices[0], seconds
 
 
-def _ranking(setup: masw.Setup, image: Tensor, title: str, targets: Tensor, k: int, goal: Goal | None) -> Ranking:
+def _ranking(setup: paper.Setup, image: Tensor, title: str, targets: Tensor, k: int, goal: Goal | None) -> Ranking:
     logits = logits_of(setup, image[None])
     order = logits[0].argsort(descending=True, stable=True).tolist()
     own = setup.present[0]

@@ -7,7 +7,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from companion.papers.masw import experiments as masw
+from companion.papers.masw import experiments as paper
 from companion.report import Claims
 from flipbook import evaluation
 from flipbook.attacks.ml_cw_descent import hinges
@@ -37,7 +37,7 @@ class EveryLabel(TopKEquals):
         return super().measures(before, after) | {"missed": missed}
 
 
-def every_label(setup: masw.Setup, block: masw.Block) -> EveryLabel:
+def every_label(setup: paper.Setup, block: paper.Block) -> EveryLabel:
     """The goal of a targeted block with a constraint for each label."""
     case, k = block
     return EveryLabel(setup.targets(case, k), k, setup.present)
@@ -49,32 +49,32 @@ def hardest(slack: Tensor, number: int = HARDEST) -> Tensor:
     return torch.zeros_like(slack, dtype=torch.bool).scatter_(1, order[:, :number], True)
 
 
-def logits_of(setup: masw.Setup, images: Tensor) -> Tensor:
+def logits_of(setup: paper.Setup, images: Tensor) -> Tensor:
     """The model's logits (n, C) of images (n, channels, H, W), computed where the model is and brought back."""
     with torch.no_grad():
         return setup.model(images.to(next(setup.model.parameters()).device)).to(setup.images.device)
 
 
-def slacks(setup: masw.Setup, goal, rows: pd.DataFrame) -> Tensor:
+def slacks(setup: paper.Setup, goal, rows: pd.DataFrame) -> Tensor:
     """ML-C&W's slack max(0, -y_j z_j) on the attacked images behind these rows, (n, C), in logits."""
     return hinges(goal, logits_of(setup, evaluation.pictures(rows)))
 
 
-def weighed(setup: masw.Setup, block: masw.Block, goal, which: Tensor, factor: float, **options) -> AttackConfig:
+def weighed(setup: paper.Setup, block: paper.Block, goal, which: Tensor, factor: float, **options) -> AttackConfig:
     """ML-C&W with the constraints in `which` (n, C of bool) multiplied by a factor."""
     factors = torch.ones_like(which, dtype=setup.images.dtype).masked_fill_(which, factor)
-    config = masw.config(setup, "ML-C&W", block, **options)
+    config = paper.config(setup, "ML-C&W", block, **options)
     return replace(config, parameters=f"{factor:g}", goal=goal, per_image={"factors": factors})
 
 
 def over_factors(
-    setup: masw.Setup, block: masw.Block, factors: Sequence[float] = FACTORS, share: float = 1.0, **options
+    setup: paper.Setup, block: paper.Block, factors: Sequence[float] = FACTORS, share: float = 1.0, **options
 ) -> pd.DataFrame:
     """Rows of ML-C&W under every factor of its five hardest constraints: those with the largest slack at factor 1.
 
     Parameters
     ----------
-    scene : masw.Scene
+    scene : paper.Scene
     block : (str, int)
         Targeted.
     factors : sequence of float
@@ -85,15 +85,17 @@ def over_factors(
     Returns
     -------
     DataFrame
-        Of `masw.run`, with `factor`, the measures of failure `missed`, `afd_slc` = 1 - SASR and `afd_slf` = 1 - LFR,
+        Of `paper.run`, with `factor`, the measures of failure `missed`, `afd_slc` = 1 - SASR and `afd_slf` = 1 - LFR,
         and `hard_targets`, the share of targets among the hardest constraints.
     """
     goal, radius = every_label(setup, block), {"radius": share * setup.setting.targeted}
     none = torch.zeros_like(setup.present)
-    plain = masw.run(setup, {block: [weighed(setup, block, goal, none, 1, **radius)]}, keep_images=len(goal), **options)
+    plain = paper.run(
+        setup, {block: [weighed(setup, block, goal, none, 1, **radius)]}, keep_images=len(goal), **options
+    )
     which = hardest(slacks(setup, goal, plain))
     others = [weighed(setup, block, goal, which, factor, **radius) for factor in factors if factor != 1]
-    rows = pd.concat([plain, masw.run(setup, {block: others}, **options)], ignore_index=True)
+    rows = pd.concat([plain, paper.run(setup, {block: others}, **options)], ignore_index=True)
     hard = (goal.target & which).sum(dim=1) / which.sum(dim=1)
     return rows.assign(
         factor=rows["parameters"].astype(float),
@@ -119,7 +121,7 @@ def curve(rows: pd.DataFrame, measure: str) -> pd.DataFrame:
     return lines.reset_index()
 
 
-def with_labels(setup: masw.Setup, number: int) -> list[int]:
+def with_labels(setup: paper.Setup, number: int) -> list[int]:
     """Places of the images with exactly so many labels, in order.
 
     Raises
@@ -216,13 +218,13 @@ class OneHard:
 
 
 def one_hard_constraint(
-    setup: masw.Setup, labels: int, factor: float, share: float, images: int = 8, **options
+    setup: paper.Setup, labels: int, factor: float, share: float, images: int = 8, **options
 ) -> OneHard:
     """Attack images with so many labels with equal weights, then with less weight on their hardest constraint.
 
     Parameters
     ----------
-    scene : masw.Scene
+    scene : paper.Scene
     labels : int
         |Y|, at least 2.
     factor : float
@@ -237,9 +239,9 @@ def one_hard_constraint(
     block, radius = ("", 3), {"radius": share * setup.setting.untargeted, "hide": True}
     goal, none = setup.goal(block, True), torch.zeros_like(setup.present)
     keep = options | {"keep_images": len(goal)}
-    equal = masw.run(setup, {block: [weighed(setup, block, goal, none, 1, **radius)]}, **keep)
+    equal = paper.run(setup, {block: [weighed(setup, block, goal, none, 1, **radius)]}, **keep)
     which = hardest(slacks(setup, goal, equal), 1)
-    lighter = masw.run(setup, {block: [weighed(setup, block, goal, which, factor, **radius)]}, **keep)
+    lighter = paper.run(setup, {block: [weighed(setup, block, goal, which, factor, **radius)]}, **keep)
     pictures = [setup.images, *(evaluation.pictures(rows).to(setup.images) for rows in (equal, lighter))]
     logits = [logits_of(setup, x) for x in pictures]
     off = torch.stack([(setup.present & (z <= 0)).sum(dim=1) for z in logits[1:]])

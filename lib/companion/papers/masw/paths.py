@@ -6,7 +6,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from companion.papers.masw import experiments as masw
+from companion.papers.masw import experiments as paper
 from companion.report import Table, beside, reported
 from flipbook import evaluation
 from flipbook.evaluation import AttackConfig
@@ -18,9 +18,9 @@ OTHERS = ("TkALC", "TkMIA")  # only counted; MADW makes too few steps on a lapto
 MEASURES = {"fluctuates": "by its own objective", "fluctuates_unweighted": "by the hinges with all weights 1"}
 
 
-def config(setup: masw.Setup, method: str, block: masw.Block, share: float = 1.0, **options) -> AttackConfig:
+def config(setup: paper.Setup, method: str, block: paper.Block, share: float = 1.0, **options) -> AttackConfig:
     """A method that runs on after success and keeps its objective; `share` of the panel's τ."""
-    kind = masw.config(setup, method, block, **options)
+    kind = paper.config(setup, method, block, **options)
     on = {"stop": "never"} if method == "MASW" else {"stop_on_success": False}
     sums_hinges = method in ("ML-C&W", "MASW") or (method == "TkML" and block[0])
     names = ("lagrangian", "hinges") if sums_hinges else ("loss",)
@@ -67,13 +67,13 @@ def rise(paths: Tensor, start: int = BURN_IN) -> Tensor:
     return (late - late.cummin(dim=1).values).amax(dim=1)
 
 
-def runs(setup: masw.Setup, block: masw.Block, methods: Sequence[str] = METHODS, share: float = 1.0, **options):
+def runs(setup: paper.Setup, block: paper.Block, methods: Sequence[str] = METHODS, share: float = 1.0, **options):
     """Rows of these methods with `rise` and `rise_unweighted`, and whether they fluctuate by either (Figure S.6).
 
     Returns
     -------
     DataFrame
-        Of `masw.run`, with `setting` (case and τ), `rise`, `rise_unweighted`, `fluctuates` and
+        Of `paper.run`, with `setting` (case and τ), `rise`, `rise_unweighted`, `fluctuates` and
         `fluctuates_unweighted`.
 
     Notes
@@ -81,7 +81,7 @@ def runs(setup: masw.Setup, block: masw.Block, methods: Sequence[str] = METHODS,
     The paper says "fluctuations exceeding 0.3" and no more. Read here as a rise above the lowest value so far, after
     30 iterations, in absolute terms.
     """
-    rows = masw.run(setup, {block: [config(setup, name, block, share) for name in methods]}, **options)
+    rows = paper.run(setup, {block: [config(setup, name, block, share) for name in methods]}, **options)
     rise_, plain = rise(objective(rows)), rise(unweighted(rows))
     return rows.assign(
         setting=described(block[0], share),

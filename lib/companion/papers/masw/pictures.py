@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from companion.papers.masw import claims as claim
-from companion.papers.masw import experiments as masw
+from companion.papers.masw import experiments as paper
 from companion.papers.masw.experiments import Block, Setup
 from companion.report import Claims
 from companion.report.figures import amplification
@@ -58,12 +58,12 @@ FIGURES = {
 
 
 def run(setup: Setup, of: Pictures, **options) -> pd.DataFrame:
-    """Rows of `masw.run` for a figure, with the attacked images kept, after the columns top and own of `seen`."""
+    """Rows of `paper.run` for a figure, with the attacked images kept, after the columns top and own of `seen`."""
     options_of = {name: {"radius": of.τ} if of.τ and name != "kFool" else {} for name in of.methods}
     configs = {
-        block: [masw.config(setup, name, block, **options_of[name]) for name in of.methods] for block in of.blocks
+        block: [paper.config(setup, name, block, **options_of[name]) for name in of.methods] for block in of.blocks
     }
-    rows = masw.run(setup, configs, keep_images=len(setup.indices), **options)
+    rows = paper.run(setup, configs, keep_images=len(setup.indices), **options)
     parts = [seen(setup, part) for _, part in rows.groupby(["case", "k", "method"], sort=False)]
     return pd.concat(parts).loc[rows.index]
 
@@ -143,7 +143,7 @@ def words(setup: Setup, place: int, image: Tensor, k: int, aim: Tensor) -> str:
 def summary(rows: pd.DataFrame) -> pd.DataFrame:
     """A line a block and method over all images, not only those shown: rates and mean probabilities in percent."""
     by = ["case", "k", "method"]
-    lines = masw.summarise(rows, by)[[*by, "asr", "lfr", "pert"]]
+    lines = paper.summarise(rows, by)[[*by, "asr", "lfr", "pert"]]
     means = 100 * rows.groupby(by, sort=False)[["top", "own"]].mean().reset_index(drop=True)
     return pd.concat([lines, means], axis=1)
 

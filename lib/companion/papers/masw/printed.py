@@ -1,4 +1,4 @@
-"""MASW's Lagrangian as its Eq. (23) prints it: what shows why a reading is needed."""
+"""MASW on its Lagrangian as Eq. (23) prints it: what shows why a reading is needed."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -6,9 +6,57 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from flipbook.attacks.engines.entry import attack
+from flipbook.attacks.engines.projected_descent import Plain, default_radius, descend
 from flipbook.attacks.engines.self_paced import Pace, Paced, quantities
+from flipbook.attacks.masw import constraint_factors, margins_of, stop_rule
+from flipbook.core.attack_result import AttackResult
 from flipbook.core.per_image_random import keys, uniform
 from flipbook.goals import Goal
+
+
+@attack
+def masw_printed(
+    model,
+    images: Tensor,
+    goal: Goal,
+    *,
+    hinged: bool = False,
+    nu: float = 1.0,
+    lam1: float = 0.5,
+    lam2: float = 0.5,
+    eta: float = 1.01,
+    eps0: float = 0.01,
+    weights: str = "spw",
+    normalise: bool = True,
+    reference: str = "exact",
+    stop: str = "constraints",
+    radius: float | None = None,
+    learning_rate: float = 0.0025,
+    max_iterations: int = 300,
+    trace: tuple[str, ...] = (),
+) -> AttackResult:
+    """Descend Eq. (23) to the letter, or with its constraints as hinges (`hinged`), by the loop of `masw`.
+
+    `hinged` is explained at `Printed`; all else, and what is returned, as for `flipbook.attacks.masw`.
+    """
+    pace, margins = Pace(weights, eta, eps0, normalise), margins_of(reference)
+
+    def objective(images: Tensor) -> Printed:
+        λ = constraint_factors(images, goal, lam1, lam2)
+        return Printed.start(images, margins, pace, λ, nu, 4 * learning_rate, hinged)
+
+    return descend(
+        model,
+        images,
+        goal,
+        objective,
+        lambda _: Plain(learning_rate),
+        radius=default_radius(goal, radius),
+        max_iterations=max_iterations,
+        stop_on_success=stop_rule(stop),
+        trace=trace,
+    )
 
 
 @dataclass

@@ -7,7 +7,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from companion.papers.masw import experiments as masw
+from companion.papers.masw import experiments as paper
 from companion.papers.masw.claims import FEW, FEWEST
 from companion.report import Claims
 from flipbook import evaluation
@@ -18,12 +18,12 @@ ETAS = (1.001, 1.005, 1.01, 1.015, 1.02, 1.05)
 ALONE, TOGETHER, GROWTH = "λ1, with λ2 = 0.5", "λ1, with λ2 = 1 - λ1", "η"
 
 
-def _config(setup: masw.Setup, block: masw.Block, what: str, value: float, **options) -> AttackConfig:
-    return replace(masw.config(setup, "MASW", block, what, **options), parameters=f"{value:g}")
+def _config(setup: paper.Setup, block: paper.Block, what: str, value: float, **options) -> AttackConfig:
+    return replace(paper.config(setup, "MASW", block, what, **options), parameters=f"{value:g}")
 
 
 def configs(
-    setup: masw.Setup, block: masw.Block, lambdas: Sequence[float] = LAMBDAS, etas: Sequence[float] = ETAS
+    setup: paper.Setup, block: paper.Block, lambdas: Sequence[float] = LAMBDAS, etas: Sequence[float] = ETAS
 ) -> list[AttackConfig]:
     """MASW with λ1 alone changed, with λ1 + λ2 = 1, and with η changed; the name says which, `parameters` the value.
 
@@ -45,10 +45,10 @@ def lines(rows: pd.DataFrame) -> pd.DataFrame:
     return means.join(errors).assign(iterations=groups["iterations"].mean(), images=groups.size()).reset_index()
 
 
-def thresholds(setup: masw.Setup, block: masw.Block, **options) -> tuple[pd.DataFrame, Tensor]:
+def thresholds(setup: paper.Setup, block: paper.Block, **options) -> tuple[pd.DataFrame, Tensor]:
     """Rows of MASW runs that never stop early, and ε along each of them, (n, T + 1)."""
-    config = masw.config(setup, "MASW", block, stop="never", trace=("threshold",))
-    rows = masw.run(setup, {block: [config]}, **options)
+    config = paper.config(setup, "MASW", block, stop="never", trace=("threshold",))
+    rows = paper.run(setup, {block: [config]}, **options)
     return rows, torch.stack(evaluation.traces(rows, "threshold"))
 
 

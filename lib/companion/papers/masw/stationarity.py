@@ -10,38 +10,54 @@ form. L is 0 for η = 0 and ς = 0 too, and nothing in it asks for an attack: th
 import torch
 from torch import Tensor
 
-from flipbook.attacks.engines.projected_descent import into_ball
-from flipbook.attacks.engines.self_paced import Pace, quantities
+from flipbook.attacks.engines.entry import attack
+from flipbook.attacks.engines.projected_descent import default_radius, into_ball
+from flipbook.attacks.engines.self_paced import Pace, check_trace, quantities
+from flipbook.attacks.masw import constraint_factors
 from flipbook.core.attack_result import AttackResult
 from flipbook.core.batch import batch_view, l2_norm
 from flipbook.core.best_so_far import BestSoFar
 from flipbook.core.gradients import differentiable_twice
 from flipbook.core.pass_counter import PassCounter
 from flipbook.core.per_image_random import keys, normal
+from flipbook.core.validation import check_counts, check_inputs
 from flipbook.goals import Goal
 from flipbook.solvers.damped_least_squares import Damping, rank_one_step
 
 BACKWARDS = 4  # gradients an iteration; the last three go through the graph of the one before
 
 
-def attack(
+@attack
+def madw_printed(
     model,
     images: Tensor,
     goal: Goal,
     *,
-    pace: Pace,
-    rule: Damping,
-    λ: Tensor,
-    radius: float,
-    max_iterations: int,
-    stop_on_success: bool,
-    trace: tuple[str, ...],
+    lam1: float = 0.5,
+    lam2: float = 0.5,
+    eta: float = 1.015,
+    eps0: float = 0.01,
+    weights: str = "spw",
+    f_in: float = 1.5,
+    f_de: float = 5.0,
+    damping: float = 1.0,
+    radius: float | None = None,
+    max_iterations: int = 300,
+    stop_on_success: bool = True,
+    trace: tuple[str, ...] = (),
 ) -> AttackResult:
     """Repeat (S.15) for all four variables, then the ball, the box, 0 <= v <= 1, ς >= 0 and the rules of `madw`.
 
     Not published, so ours: z = 0, v = 1, ς = 1 and a random η of norm 1, keyed by the image, to start with. z, η and
-    λ_D are in [0, 1] units.
+    `damping`, λ_D at the start, are in [0, 1] units. All else, and what is returned, as for `flipbook.attacks.madw`;
+    a step costs 1 forward and 4 backward passes.
     """
+    pace, rule, λ = Pace(weights, eta, eps0), Damping(damping, f_in, f_de), constraint_factors(images, goal, lam1, lam2)
+    radius = default_radius(goal, radius)
+    check_inputs(model, images, goal)
+    check_counts(max_iterations=max_iterations)
+    check_trace(trace)
+    images = images.detach()
     net = PassCounter(model, images)
     best = BestSoFar(net, images, goal)
     kept = {name: images.new_full((len(images), max_iterations + 1), torch.nan) for name in trace}

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from companion.papers.masw import experiments as masw
+from companion.papers.masw import experiments as paper
 from flipbook import evaluation
 
 _EQUAL = {"weights": "none"}
@@ -22,16 +22,16 @@ VARIANTS = {  # shown: method, options, part of the panel's learning rate
 }
 
 
-def rows(setups: Sequence[masw.Setup], block: masw.Block, **options) -> pd.DataFrame:
-    """Rows of `masw.run` for all variants, with `step`: the median length of a step as a share of τ."""
+def rows(setups: Sequence[paper.Setup], block: paper.Block, **options) -> pd.DataFrame:
+    """Rows of `paper.run` for all variants, with `step`: the median length of a step as a share of τ."""
     parts = []
     for setup in setups:
         radius, rate = setup.setting.targeted if block[0] else setup.setting.untargeted, setup.setting.learning_rate
         configs = [
-            masw.config(setup, name, block, shown=shown, learning_rate=part * rate, trace=("step",), **of)
+            paper.config(setup, name, block, shown=shown, learning_rate=part * rate, trace=("step",), **of)
             for shown, (name, of, part) in VARIANTS.items()
         ]
-        found = masw.run(setup, {block: configs}, **options)
+        found = paper.run(setup, {block: configs}, **options)
         lengths = [path.nanmedian().item() for path in evaluation.traces(found, "step")]
         parts.append(found.assign(step=[length / radius for length in lengths]))
     return pd.concat(parts, ignore_index=True)
@@ -39,6 +39,6 @@ def rows(setups: Sequence[masw.Setup], block: masw.Block, **options) -> pd.DataF
 
 def summary(rows: pd.DataFrame) -> pd.DataFrame:
     """A line a data set and variant: the measures in percent, and the median over images of the share of τ."""
-    lines = masw.summarise(rows)[["dataset", "method", "asr", "sasr", "lfr"]]
+    lines = paper.summarise(rows)[["dataset", "method", "asr", "sasr", "lfr"]]
     steps = rows.groupby(["dataset", "method"], sort=False)["step"].median().rename("step / τ")
     return lines.merge(steps.reset_index(), on=["dataset", "method"])

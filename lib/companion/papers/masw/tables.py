@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from companion.papers.masw import experiments as masw
+from companion.papers.masw import experiments as paper
 from companion.report import Table, beside, reported
 
 # Artefact: the two versions that are one table here, its data sets, its cases
@@ -67,7 +67,7 @@ def _merged(versions: pd.DataFrame, names: list[str]) -> dict[str, str]:
 def in_order(rows: pd.DataFrame) -> pd.DataFrame:
     """Rows by case, data set and k; methods in the order of their first row, those of the supplement before MASW."""
     methods = [name for name in dict.fromkeys(rows["method"]) if name != "MASW"] + ["MASW"]
-    places = {"case": ("", *TARGETED), "dataset": masw.SMALL + masw.LARGE, "method": methods}
+    places = {"case": ("", *TARGETED), "dataset": paper.SMALL + paper.LARGE, "method": methods}
     order = {name: {value: i for i, value in enumerate(values)} for name, values in places.items()}
     keys = {name: rows[name].map(order[name]) if name in order else rows[name].astype(int) for name in KEY}
     return rows.loc[pd.DataFrame(keys).sort_values(KEY, kind="stable").index].reset_index(drop=True)
@@ -81,7 +81,7 @@ def methods(artefact: str) -> list[str]:
 def table(
     artefact: str, ours: pd.DataFrame, caption: str = "", columns=COLUMNS, extra=EXTRA, not_run: str = "not run here"
 ) -> Table:
-    """Our lines of `masw.summarise` beside the printed rows, for the cases and values of k that we ran.
+    """Our lines of `paper.summarise` beside the printed rows, for the cases and values of k that we ran.
 
     Parameters
     ----------

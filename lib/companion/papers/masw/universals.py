@@ -11,11 +11,11 @@ import pandas as pd
 import torch
 
 from companion import datasets
-from companion.papers.masw import experiments as masw
+from companion.papers.masw import experiments as paper
 from companion.papers.masw import tables
 from companion.report import Table, beside
 from companion.sampling import ranked_images
-from companion.sampling.images import Selection
+from companion.sampling.choice import Selection
 from flipbook import universal
 from flipbook.attacks.kfool import RELEASED
 from flipbook.core.validation import check_choice
@@ -89,7 +89,7 @@ class Setup:
 
     Attributes
     ----------
-    single : masw.Scene
+    single : paper.Scene
         The panel with its test images.
     training : Selection
         From the validation images, which no victim was trained on (the paper takes both from its validation set).
@@ -97,22 +97,22 @@ class Setup:
         τ of z. The published 50 (100 on [-1, 1]) at the same mean square on these images.
     """
 
-    single: masw.Setup
+    single: paper.Setup
     training: Selection
     size: Size
     radius: float
 
     @property
-    def setting(self) -> masw.Setting:
+    def setting(self) -> paper.Setting:
         """Data set, model and victim."""
         return self.single.setting
 
 
-def setup(setting: masw.Setting, size: Size, device: str = "cpu", seed: int = 0) -> Setup:
+def setup(setting: paper.Setting, size: Size, device: str = "cpu", seed: int = 0) -> Setup:
     """Load a panel's victim and draw both sets of images."""
-    single = masw.setup(setting, masw.Size(size.test, size.iterations), device, seed)
+    single = paper.setup(setting, paper.Size(size.test, size.iterations), device, seed)
     validation = datasets.load(setting.data, split="validation")
-    training = ranked_images.select(single.model, validation, size.training, masw.LARGEST_K, seed).chosen
+    training = ranked_images.select(single.model, validation, size.training, paper.LARGEST_K, seed).chosen
     return Setup(single, training, size, 50.0 * same_mean_square(single.images))
 
 
@@ -175,10 +175,10 @@ def kuv_steps(k: int) -> int:
     return min(_MOST, max(_LEAST, _BACKWARDS // k))
 
 
-def cells(setting: masw.Setting, size: Size, methods: Sequence[str] = tuple(METHODS)) -> list[Cell]:
+def cells(setting: paper.Setting, size: Size, methods: Sequence[str] = tuple(METHODS)) -> list[Cell]:
     """What a laptop has time for: MADW for k = 3 and 10, the supplement's methods on the large sets for k = 3 alone."""
     asked = dict.fromkeys(METHODS, size.ks) | {"MADW": (3, 10)}
-    if setting.dataset in masw.LARGE:
+    if setting.dataset in paper.LARGE:
         asked |= {name: (3,) for name in METHODS if name not in _MAIN}
     return [(name, k) for k in size.ks for name in methods if k in asked[name]]
 
@@ -220,7 +220,7 @@ def of_length(learnt: TopKUniversal, length: float) -> TopKUniversal:
 
 
 @lru_cache(maxsize=4)
-def tested(single: masw.Setup) -> tuple[torch.Tensor, torch.Tensor]:
+def tested(single: paper.Setup) -> tuple[torch.Tensor, torch.Tensor]:
     """Test images and their labels, on the model's device."""
     device = next(single.model.parameters()).device
     return single.images.to(device), single.present.to(device)
@@ -245,7 +245,7 @@ def measured(setup: Setup, learnt: TopKUniversal) -> pd.DataFrame:
 
 def summarise(rows: pd.DataFrame) -> pd.DataFrame:
     """A line a data set, k and method: measures in percent, pert (of z, units of 1e-2), cost of the search, images."""
-    groups = rows.groupby(list(masw.BY), sort=False)
+    groups = rows.groupby(list(paper.BY), sort=False)
     shares = ["asr", "sasr", "lfr", "sac", "asr_clean", *({SAME} & set(rows))]
     lines = 100 * groups[shares].mean()
     first = groups[["pert", "passes", "seconds"]].first()

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from companion import datasets, victims
-from companion.sampling import images
+from companion.sampling import choice
 from flipbook import attacks, evaluation
 from flipbook.core.validation import check_choice
 from flipbook.evaluation import AttackConfig
@@ -111,7 +111,7 @@ class Setup:
     setting: Setting
     model: torch.nn.Module
     data: object
-    chosen: images.Selection
+    chosen: choice.Selection
     goal: ClassTarget
 
     @property
@@ -135,9 +135,9 @@ def setup(setting: Setting, images: int, targets: int, device: str = "cpu", seed
     predicted class for the true one; only with right predictions is every target another class for both.
     """
     model, data = victims.load(setting.victim, device=device), datasets.load(setting.data, split="test")
-    chosen = images.select(model, data, images, seed)
-    wanted = images.other_classes(chosen.targets, len(data.labels), targets, chosen.indices, seed)
-    return Setup(setting, model, data, *images.pairs(chosen, wanted))
+    chosen = choice.select(model, data, images, seed)
+    wanted = choice.other_classes(chosen.targets, len(data.labels), targets, chosen.indices, seed)
+    return Setup(setting, model, data, *choice.pairs(chosen, wanted))
 
 
 def choose_k(k: str, setup: Setup, references: pd.DataFrame | None = None) -> int | Tensor:

@@ -320,7 +320,7 @@ def test_a_wrapper_of_a_packages_attack_is_not_taken_for_it():
 def test_two_processes_agree():
     program = textwrap.dedent(
         """
-        from tests.test_contents import cell, fingerprint
+        from tests.storage.test_contents import cell, fingerprint
         names = cell()
         print(*(fingerprint.digest(names[n]) for n in ("attack", "decorated", "method", "without_gradient", "model")))
         """
@@ -328,7 +328,7 @@ def test_two_processes_agree():
     found = [
         subprocess.run(
             [sys.executable, "-c", program],
-            cwd=Path(__file__).parents[1], env=os.environ | {"PYTHONHASHSEED": seed},
+            cwd=Path(__file__).parents[2], env=os.environ | {"PYTHONHASHSEED": seed},
             capture_output=True, text=True, check=True,
         ).stdout
         for seed in "12"

@@ -4,11 +4,11 @@ import pytest
 import torch
 
 from companion.sampling import ranked_images
-from companion.sampling.images import select
+from companion.sampling.choice import select
 from flipbook.attacks import tkml
 from flipbook.goals import TopKExcludes
 from tests.affine import mid_grey, random_affine
-from tests.test_protocol import Marked, Reader, stack  # noqa: F401 - a fixture for all tests here
+from tests.sampling.test_choice import Marked, Reader, stack  # noqa: F401 - a fixture for all tests here
 
 
 class Ranks(Reader):

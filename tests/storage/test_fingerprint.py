@@ -25,7 +25,7 @@ def package(tmp_path, monkeypatch):
     }
     for name, text in files.items():
         (root / name).write_text(text)
-    monkeypatch.setattr(package_code, "ROOT", root)
+    monkeypatch.setattr(package_code, "PACKAGES", {"flipbook": root})
     return root
 
 

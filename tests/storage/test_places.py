@@ -2,7 +2,7 @@
 
 import pytest
 
-from companion import paths
+from flipbook.storage import places
 from flipbook.storage.cached import cached
 
 
@@ -16,4 +16,4 @@ def test_a_name_that_leads_out_of_the_store_is_refused(tmp_path, monkeypatch, na
 
 def test_names_with_folders_stay(tmp_path, monkeypatch):
     monkeypatch.setenv("FLIPBOOK_STORE", str(tmp_path))
-    assert paths.in_store("cmlu/a 1") == tmp_path / "cmlu" / "a 1"
+    assert places.in_store("cmlu/a 1") == tmp_path / "cmlu" / "a 1"

@@ -3,13 +3,13 @@
 import pytest
 from filelock import FileLock
 
-from companion import paths
+from flipbook.storage import places
 from flipbook.storage.cached import alone, cached
 
 
 @pytest.fixture
 def store(tmp_path, monkeypatch):
-    monkeypatch.setattr(paths, "store", lambda: tmp_path)
+    monkeypatch.setattr(places, "store", lambda: tmp_path)
     return tmp_path
 
 

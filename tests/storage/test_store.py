@@ -17,7 +17,7 @@ import torch
 
 from flipbook.storage.store import Store
 
-PROJECT = Path(__file__).parents[1]
+PROJECT = Path(__file__).parents[2]
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from flipbook import evaluation, metrics
 from flipbook.core.attack_result import AttackResult
 from flipbook.evaluation import AttackConfig
 from flipbook.goals import ClassTarget, Goal, LabelVector
-from tests.toy_attack import CALLS, Affine, nudge, traced
+from tests.evaluation.toy_attack import CALLS, Affine, nudge, traced
 
 
 @pytest.fixture(autouse=True)
@@ -41,8 +41,8 @@ def test_rows_are_measured_from_scratch(task):
     attacked = (images + 0.1).clamp(0, 1)
     assert rows["image"].tolist() == list(range(100, 110))
     assert rows["reached"].tolist() == goal.reached(model(attacked)).tolist()
-    assert rows["distance"].tolist() == goal.distance(model(attacked)).tolist()
-    assert rows["distance_before"].tolist() == goal.distance(model(images)).tolist()
+    assert rows["distance"].tolist() == goal.violations(model(attacked)).tolist()
+    assert rows["distance_before"].tolist() == goal.violations(model(images)).tolist()
     assert rows["mse"].tolist() == metrics.mse(attacked, images).tolist()
     assert rows["forwards"].tolist() == [2] * 10
     assert rows["ssim"].isna().all()  # 2 x 2 pixels
@@ -119,9 +119,9 @@ def test_a_killed_process_resumes(task, empty_store):
     program = textwrap.dedent(
         """
         import os, signal, torch
-        from flipbook import experiment
+        from flipbook import evaluation
         from flipbook.goals import LabelVector
-        from tests import toy_attack
+        from tests.evaluation import toy_attack
 
         class Deadly(list):
             def append(self, size):
@@ -136,7 +136,7 @@ def test_a_killed_process_resumes(task, empty_store):
         """
     )
     killed = subprocess.run(
-        [sys.executable, "-c", program], cwd=Path(__file__).parents[1], capture_output=True, text=True
+        [sys.executable, "-c", program], cwd=Path(__file__).parents[2], capture_output=True, text=True
     )
     assert killed.returncode == -signal.SIGKILL, killed.stderr
     assert not list(empty_store.rglob("*.tmp"))
