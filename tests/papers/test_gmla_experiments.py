@@ -10,7 +10,8 @@ import torch
 from companion.papers.gmla import experiments as paper
 from companion.papers.with_logits import with_logits
 from companion.report import reported
-from flipbook import attacks, evaluation, graphs
+from companion.victims import graphs
+from flipbook import attacks, evaluation
 from flipbook.goals import HideLabels, LabelVector
 from flipbook.graphs import consistency
 

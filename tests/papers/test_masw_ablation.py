@@ -88,9 +88,9 @@ def test_untraced_parts_have_no_paths(setup):
 def test_rises_and_what_is_left_are_read_off_the_path(monkeypatch):
     nan = torch.nan
     found = [torch.tensor([8.0, 4.0, 5.0, 2.0]), torch.tensor([4.0, 7.0, nan, nan])]
-    monkeypatch.setattr(ablation.experiment, "traces", lambda rows, name: found)
+    monkeypatch.setattr(ablation.evaluation, "traces", lambda rows, name: found)
     assert ablation.paths(pd.DataFrame(), ("hinges",)) == {"median_rise": 2.0, "left": 1.0}
-    monkeypatch.setattr(ablation.experiment, "traces", lambda rows, name: [torch.tensor([3.0, 0.0])])
+    monkeypatch.setattr(ablation.evaluation, "traces", lambda rows, name: [torch.tensor([3.0, 0.0])])
     assert ablation.paths(pd.DataFrame(), ("hinges",)) == {"median_rise": 0.0, "left": 0.0}
     assert ablation.paths(pd.DataFrame(), ()) == {}
 

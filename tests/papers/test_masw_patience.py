@@ -37,7 +37,7 @@ def test_a_short_search_ends_where_the_long_one_says(setup, monkeypatch):
 def test_what_was_found_is_kept(setup, monkeypatch):
     first = patience.patience(setup, seeds=(0,), passes=1)
     calls = []
-    monkeypatch.setattr(paper, "_kept", lambda *_: calls.append(1))
+    monkeypatch.setattr(patience, "_kept", lambda *_: calls.append(1))
     again = patience.patience(setup, seeds=(0,), passes=1)
     assert not calls
     assert again.to_dict() == first.to_dict()

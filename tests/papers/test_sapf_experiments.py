@@ -90,7 +90,7 @@ def test_all_levels_are_attacked_together_and_named(setup, monkeypatch):
         columns = {"image": ids * len(configs), "method": [t.method for t in configs for _ in ids]}
         return pd.DataFrame(columns)
 
-    monkeypatch.setattr(paper.experiment, "grid", grid)
+    monkeypatch.setattr(paper.evaluation, "grid", grid)
     rows = paper.levels(setup[[0, 4]], [0.1, 0.5], ["literal", "magnitude"], "laptop")
     assert seen["k"] == [691, 691, 3456, 3456]
     assert seen["goal"] == setup.goal.target[[0, 4, 0, 4]].tolist()

@@ -16,7 +16,8 @@ from companion import datasets, paths, victims
 from companion.papers.pools import clean_logits, first_images
 from companion.papers.with_logits import with_logits
 from companion.sampling import target_sets
-from flipbook import attacks, evaluation, graphs
+from companion.victims import graphs
+from flipbook import attacks, evaluation
 from flipbook.core.validation import check_choice
 from flipbook.evaluation import AttackConfig
 from flipbook.goals import Goal, HideLabels, LabelVector
