@@ -23,7 +23,7 @@ attacks = ["jma", "lots"]  # which
 WORK = """\
 import json, sys, time
 from pathlib import Path
-from flipbook import paths
+from companion import paths
 root = Path.cwd()
 print("running in", root / "notebooks", file=sys.stderr)
 if (root / f"break-{artefact}").exists():

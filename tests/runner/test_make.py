@@ -145,7 +145,7 @@ def test_victims_are_trained_again_before_what_attacks_them(tmp_path):
     root = fake_checkout.lay_out(tmp_path / "fake")
     with (root / "notebooks" / "artefacts.csv").open("a") as file:
         file.write("victims,guide,Victims,The networks,victims.ipynb,,1,0,\n")
-    train = "from flipbook import paths\nif retrain:\n    (paths.VICTIMS / 'net.safetensors').write_text('trained')"
+    train = "from companion import paths\nif retrain:\n    (paths.VICTIMS / 'net.safetensors').write_text('trained')"
     nbformat.write(
         fake_checkout.notebook(train, parameters="retrain = False  # or True"), root / "notebooks" / "victims.ipynb"
     )

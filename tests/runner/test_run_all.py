@@ -36,7 +36,7 @@ case "$*" in
     echo "pip ${*:5}" >>calls
     echo "Collecting things"
     if [ -e offline ]; then echo "ERROR: no network"; exit 1; fi ;;
-  "-m flipbook"*) echo "flipbook:" "${@:3}"; pwd ;;
+  "-m companion"*) echo "companion:" "${@:3}"; pwd ;;
 esac
 """
 CONDA = """\
@@ -89,10 +89,10 @@ def _calls(root: Path) -> list[str]:
 
 def test_the_environment_is_made_once(checkout):
     said = _run(checkout, "jma", "-p", "name", "a b")
-    assert said.stdout.endswith(f"flipbook: jma -p name a b\n{checkout}\n")
+    assert said.stdout.endswith(f"companion: jma -p name a b\n{checkout}\n")
     assert said.returncode == 0
     assert _calls(checkout) == ["venv", *INSTALLED]
-    assert _run(checkout).stdout == f"flipbook:\n{checkout}\n"
+    assert _run(checkout).stdout == f"companion:\n{checkout}\n"
     assert _calls(checkout) == []
 
 
@@ -102,7 +102,7 @@ def test_a_half_made_environment_is_finished(checkout):
     assert said.returncode == 1
     assert said.stderr.startswith("run_all.sh: ERROR: no network (all of it: build/environment.log")
     assert said.stderr.count("\n") == 1
-    assert "flipbook:" not in said.stdout
+    assert "companion:" not in said.stdout
     (checkout / "offline").unlink()
     _calls(checkout)
     assert _run(checkout).returncode == 0
@@ -155,14 +155,14 @@ def test_no_python_is_said_in_one_line(checkout):
 
 def test_an_interpreter_of_the_readers_choice_is_taken_as_it_is(checkout):
     said = _run(checkout, "list", FLIPBOOK_PYTHON="tools/python3.11")  # relative to where the reader is
-    assert said.stdout == f"flipbook: list\n{checkout}\n"
+    assert said.stdout == f"companion: list\n{checkout}\n"
     assert _calls(checkout) == []
     assert "is not a Python 3.11 or newer" in _run(checkout, FLIPBOOK_PYTHON="/bin/nothing").stderr
 
 
 @pytest.mark.parametrize("words", [["--help"], ["list"], ["list", "jma"]])
 def test_help_and_list_wait_for_no_installation(checkout, words):
-    assert _run(checkout, *words).stdout.startswith(f"flipbook: {' '.join(words)}\n")
+    assert _run(checkout, *words).stdout.startswith(f"companion: {' '.join(words)}\n")
     assert _calls(checkout) == []
 
 
