@@ -6,7 +6,7 @@ from torch import nn
 
 from flipbook.attacks.apgd import apgd
 from flipbook.attacks.engines.auto_pgd import StepSizeControl, checkpoints
-from flipbook.attacks.mla_u import mla_u
+from flipbook.attacks.gmla import mla_u
 from flipbook.goals import ClassTarget, LabelVector
 from tests.affine import Affine, SmallNet, mid_grey, random_affine
 from tests.attacks.plain_auto_pgd import auto_pgd
@@ -222,7 +222,7 @@ def test_class_target_is_reached_by_its_cross_entropy():
         ({"bound": 0}, "bound is 0"),
         ({"momentum": 1.5}, r"momentum is 1\.5"),
         ({"momentum": 0}, "momentum is 0"),
-        ({"checkpoint_decrease": -1}, "shortenings is -1"),
+        ({"checkpoint_decrease": -1}, "checkpoint_decrease is -1"),
         ({"loss": "mse"}, "loss is 'mse'"),
     ],
 )

@@ -5,9 +5,7 @@ import torch
 
 from flipbook.attacks.engines import auto_pgd
 from flipbook.attacks.engines.target_split import all_losses, parted_losses, split, target_losses
-from flipbook.attacks.gmla import _rule, gmla
-from flipbook.attacks.mla_c import mla_c
-from flipbook.attacks.mla_u import mla_u
+from flipbook.attacks.gmla import _rule, gmla, mla_c, mla_u
 from flipbook.goals import ClassTarget, HideLabels, LabelVector
 from tests.affine import SmallNet, mid_grey, random_affine
 from tests.attacks import plain_apgd
@@ -269,7 +267,7 @@ def test_trace_is_as_wide_as_the_settings_and_ends_with_the_image():
         ({"trace": True, "variant": "beta"}, "variant 'beta' has no cosine"),
         ({"bound": -0.1}, r"bound is -0\.1"),
         ({"momentum": 2}, "momentum is 2"),
-        ({"checkpoint_decrease": -1}, "shortenings is -1"),
+        ({"checkpoint_decrease": -1}, "checkpoint_decrease is -1"),
     ],
 )
 def test_bad_settings(options, message):

@@ -3,8 +3,7 @@
 import pytest
 import torch
 
-from flipbook.attacks.sapf import sapf
-from flipbook.attacks.sapf_gs import sapf_gs
+from flipbook.attacks.sapf import sapf, sapf_gs
 from flipbook.goals import ClassTarget
 from flipbook.sparse.superpixels import superpixels
 from tests.affine import SmallNet, mid_grey, random_affine

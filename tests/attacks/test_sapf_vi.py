@@ -4,8 +4,7 @@ import pytest
 import torch
 
 from flipbook.attacks.engines.factorised import factorise
-from flipbook.attacks.sapf import sapf
-from flipbook.attacks.sapf_vi import sapf_vi
+from flipbook.attacks.sapf import sapf, sapf_vi
 from flipbook.goals import ClassTarget
 from tests.affine import SmallNet, mid_grey, random_affine
 

@@ -77,3 +77,12 @@ def test_the_printed_form_keeps_images_apart_and_works_on_affine_models():
             assert alone.backwards[0] == together.backwards[i]
         assert together.backwards[0] == 6 * BACKWARDS
         assert len(madw_printed(model, x[:0], goal[:0])) == 0
+
+
+def test_the_rank_one_step_is_the_damped_inverse():
+    """Eq. (S.15) for a scalar: -(g gᵀ + λ I)⁻¹ g L."""
+    g, L, λ = torch.randn(3, 11).double(), torch.rand(3).double(), torch.tensor([0.01, 1.0, 50.0]).double()
+    step = stationarity._step(L, g, λ)
+    for i in range(3):
+        inverse = torch.linalg.inv(g[i][:, None] @ g[i][None] + λ[i] * torch.eye(11).double())
+        torch.testing.assert_close(step[i], -inverse @ g[i] * L[i], rtol=1e-9, atol=1e-12)

@@ -10,11 +10,18 @@ from flipbook.solvers.lp_box import (
     Schedule,
     group_norms,
     largest_entries,
-    minimise_binary,
     project_box,
     project_sphere,
     shrink_groups,
 )
+
+
+def minimise_binary(gradient, start, ones, steps=2000, labels=None, group_weight=0.0):
+    """Look for binary G with exactly k ones and a small f(G) + λ2 Σ_i ||G^i|| (SAPF, Eqs. 8 to 15)."""
+    box = LpBox(start, ones, Schedule(steps, start[0].numel()), labels, group_weight)
+    for step in range(steps):
+        box.step(gradient(box.G), step)
+    return largest_entries(box.G, ones)
 
 
 def noise(*shape, seed=0):

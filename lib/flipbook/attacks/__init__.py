@@ -11,7 +11,7 @@ from flipbook.attacks.cw_l2 import cw_l2
 from flipbook.attacks.ecoc_attack import ecoc_attack
 from flipbook.attacks.fgsm import fgsm
 from flipbook.attacks.gama import gama
-from flipbook.attacks.gmla import gmla
+from flipbook.attacks.gmla import gmla, mla_c, mla_u
 from flipbook.attacks.jma import jma
 from flipbook.attacks.kfool import kfool
 from flipbook.attacks.lots import lots
@@ -22,16 +22,12 @@ from flipbook.attacks.mi_fgsm import mi_fgsm
 from flipbook.attacks.ml_cw import ml_cw
 from flipbook.attacks.ml_cw_descent import ml_cw_descent
 from flipbook.attacks.ml_deepfool import ml_deepfool
-from flipbook.attacks.mla_c import mla_c
 from flipbook.attacks.mla_lp import mla_lp
-from flipbook.attacks.mla_u import mla_u
 from flipbook.attacks.one_pixel import one_pixel
 from flipbook.attacks.pgd import pgd
 from flipbook.attacks.pgd_l0 import pgd_l0
 from flipbook.attacks.rank_i import rank_i
-from flipbook.attacks.sapf import sapf
-from flipbook.attacks.sapf_gs import sapf_gs
-from flipbook.attacks.sapf_vi import sapf_vi
+from flipbook.attacks.sapf import sapf, sapf_gs, sapf_vi
 from flipbook.attacks.sparsefool import sparsefool
 from flipbook.attacks.strattack import strattack
 from flipbook.attacks.tkalc import tkalc

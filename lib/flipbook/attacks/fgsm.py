@@ -4,8 +4,8 @@ from torch import Tensor
 
 from flipbook.attacks.engines.entry import attack
 from flipbook.attacks.engines.label_losses import objective_named
-from flipbook.attacks.engines.norm_balls import ball_radius, check_ball, steps_of
-from flipbook.attacks.engines.projected_descent import descend
+from flipbook.attacks.engines.norm_balls import ball_radius, check_ball
+from flipbook.attacks.engines.projected_descent import descend, steps_of
 from flipbook.core.attack_result import AttackResult
 from flipbook.goals import Goal
 

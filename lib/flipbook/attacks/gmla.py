@@ -1,4 +1,4 @@
-"""GMLA: attack the targets without hurting the rest where the two disagree (Mahmood and Elhamifar, CVPR 2024)."""
+"""GMLA and its rivals MLA-U and MLA-C: Auto-PGD that attacks some labels (Mahmood and Elhamifar, CVPR 2024)."""
 
 import torch
 from torch import Tensor
@@ -96,14 +96,64 @@ def gmla(
     if trace and variant != "full":
         raise ValueError(f"trace is True, but variant {variant!r} has no cosine to keep: use it with 'full'")
     rules = {"full": (parted_losses, _rule(tau)), "alpha": (target_losses, signs), "beta": (all_losses, signs)}
-    schedule = {
+    schedule = _schedule(max_iterations, step, momentum, checkpoint_decrease)
+    names = ("rho", "projected") if trace else ()
+    return auto_pgd(model, images, goal, *rules[variant], bound=bound, **schedule, trace=names)
+
+
+@attack
+def mla_u(
+    model,
+    images: Tensor,
+    goal: Goal,
+    *,
+    bound: float = 0.01,
+    max_iterations: int = 300,
+    step: float = 0.012,
+    momentum: float = 0.75,
+    checkpoint_decrease: int = 2,
+) -> AttackResult:
+    """Step along the sign of the gradient of the targets' cross-entropy and leave the other labels to themselves.
+
+    Parameters, result and errors as for `gmla`, at 1 backward pass a step. Source: GMLA's supplement and its authors'
+    program. Only the direction ignores the other labels: the objective by which step sizes are judged counts them all,
+    as in the program.
+    """
+    check_inputs(model, images, goal)
+    schedule = _schedule(max_iterations, step, momentum, checkpoint_decrease)
+    return auto_pgd(model, images, goal, target_losses, signs, bound=bound, **schedule)
+
+
+@attack
+def mla_c(
+    model,
+    images: Tensor,
+    goal: Goal,
+    *,
+    bound: float = 0.01,
+    max_iterations: int = 300,
+    step: float = 0.012,
+    momentum: float = 0.75,
+    checkpoint_decrease: int = 2,
+) -> AttackResult:
+    """Step along the sign of the gradient of all labels' cross-entropy: attack the targets, preserve the rest.
+
+    Parameters, result and errors as for `gmla`, at 1 backward pass a step. Source: GMLA's supplement and its authors'
+    program. The two gradients g₁ of the targets and g₂ of the rest are added as they are, so that the larger one
+    dominates; their sum is one gradient and costs one backward pass, where the program makes two.
+    """
+    check_inputs(model, images, goal)
+    schedule = _schedule(max_iterations, step, momentum, checkpoint_decrease)
+    return auto_pgd(model, images, goal, all_losses, signs, bound=bound, **schedule)
+
+
+def _schedule(max_iterations: int, step: float, momentum: float, checkpoint_decrease: int) -> dict:
+    return {
         "max_iterations": max_iterations,
         "step": step,
         "momentum": momentum,
         "checkpoint_decrease": checkpoint_decrease,
     }
-    names = ("rho", "projected") if trace else ()
-    return auto_pgd(model, images, goal, *rules[variant], bound=bound, **schedule, trace=names)
 
 
 def _rule(tau: float) -> Direct:
@@ -112,7 +162,7 @@ def _rule(tau: float) -> Direct:
         scale = -(gradients.flatten(2).norm(dim=2) + 1e-9)
         u1, u2 = (gradients / scale[:, :, None, None, None]).unbind(dim=1)
         ρ = _dot(u1, u2)
-        D, conflict = (u1 + u2).sign_(), ρ <= tau
+        D, conflict = (u1 + u2).sign_(), ρ <= tau  # Eq. (8), its cosine that of the directions of descent
         rows = conflict.nonzero().flatten()
         if len(rows):
             D[rows] = _projected(u1[rows].sign_(), u2[rows])

@@ -4,7 +4,7 @@ from torch import Tensor
 
 from flipbook.attacks.engines import levenberg_marquardt
 from flipbook.attacks.engines.entry import attack
-from flipbook.attacks.engines.projected_descent import default_radius
+from flipbook.attacks.engines.norm_balls import default_radius
 from flipbook.attacks.engines.self_paced import Pace, check_trace
 from flipbook.attacks.masw import constraint_factors
 from flipbook.core.attack_result import AttackResult

@@ -6,7 +6,8 @@ import torch
 from torch import Tensor
 
 from flipbook.attacks.engines.entry import attack
-from flipbook.attacks.engines.projected_descent import Plain, default_radius, descend
+from flipbook.attacks.engines.norm_balls import default_radius
+from flipbook.attacks.engines.projected_descent import Plain, descend
 from flipbook.attacks.engines.self_paced import Pace, SelfPaced
 from flipbook.core.attack_result import AttackResult
 from flipbook.core.validation import check_at_least, check_choice, check_positive

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from flipbook.attacks.engines.entry import attack
-from flipbook.attacks.engines.projected_descent import into_ball
+from flipbook.attacks.engines.norm_balls import into_ball
 from flipbook.core.attack_result import AttackResult
 from flipbook.core.batch import l2_norm
 from flipbook.core.best_so_far import BestSoFar

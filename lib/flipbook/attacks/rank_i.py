@@ -4,7 +4,8 @@ from torch import Tensor
 
 from flipbook.attacks.engines.entry import attack
 from flipbook.attacks.engines.losses import hinge
-from flipbook.attacks.engines.projected_descent import Loss, Plain, default_radius, descend
+from flipbook.attacks.engines.norm_balls import default_radius
+from flipbook.attacks.engines.projected_descent import Loss, Plain, descend
 from flipbook.core.attack_result import AttackResult
 from flipbook.core.validation import check_positive
 from flipbook.goals import Goal

@@ -172,7 +172,7 @@ def _search(pairs: _Pairs, lengths: list[int], c: float, ρ: float, τ: float, �
             a, b, d = (torch.add(total.neg_(), z, alpha=2) for total in (sum_δ, sum_w, sum_y))
             change = (pairs.x0 + y).clamp_(0, 1).sub_(pairs.x0)
             found |= pairs.test(change, pairs.look(change))
-        const.advance(found, growth=5)
+        const = const.after(found, growth=5)
 
 
 def _refine(pairs: _Pairs, lengths: list[int], c: float, ρ: float, γ: float, α: float, quantile: float) -> None:
@@ -190,7 +190,7 @@ def _refine(pairs: _Pairs, lengths: list[int], c: float, ρ: float, γ: float, �
             found |= pairs.test(δ, logits)
             z = z.mul_(α).add_(δ + u, alpha=ρ).sub_(g).mul_(free).div_(α + 2 * ρ)
             u += δ - z
-        const.advance(found, growth=5)
+        const = const.after(found, growth=5)
 
 
 def _shrink(d: Tensor, group: int, threshold: float) -> Tensor:

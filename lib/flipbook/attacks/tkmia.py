@@ -6,7 +6,8 @@ import torch
 from torch import Tensor
 
 from flipbook.attacks.engines.entry import attack
-from flipbook.attacks.engines.projected_descent import Loss, default_radius, descend
+from flipbook.attacks.engines.norm_balls import default_radius
+from flipbook.attacks.engines.projected_descent import Loss, descend
 from flipbook.core.attack_result import AttackResult
 from flipbook.core.validation import check_at_least, check_positive
 from flipbook.goals import INF, Goal, TopKEquals, TopKExcludes, check_top_k

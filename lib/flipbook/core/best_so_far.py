@@ -21,6 +21,11 @@ class PerImage:
         for f in fields(self):
             getattr(self, f.name)[index] = getattr(part, f.name)
 
+    def where(self, condition: Tensor, other: "PerImage"):
+        """These entries where the condition (n,) holds, the other's elsewhere."""
+        pairs = ((getattr(self, f.name), getattr(other, f.name)) for f in fields(self))
+        return type(self)(*(torch.where(batch_view(condition, mine), mine, theirs) for mine, theirs in pairs))
+
 
 @dataclass
 class _Attempts(PerImage):

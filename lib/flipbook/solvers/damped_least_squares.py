@@ -58,8 +58,3 @@ def damped_multipliers(
     L, _ = torch.linalg.cholesky_ex(M)
     y = torch.cholesky_solve(rhs[:, :, None], L).squeeze(2)
     return torch.where(sound[:, None] & y.isfinite(), y, 0.0)
-
-
-def rank_one_step(value: Tensor, gradient: Tensor, damping: Tensor) -> Tensor:
-    """The step -(g gᵀ + λ I)⁻¹ g L (N, n) of one residual L (N,) with gradient g (N, n): -L g / (||g||² + λ)."""
-    return -(value / (gradient.square().sum(dim=1) + damping))[:, None] * gradient

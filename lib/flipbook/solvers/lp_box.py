@@ -8,7 +8,6 @@ grow, while a gradient step at a time lowers f (Eqs. 8 to 15).
 """
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -168,45 +167,6 @@ def largest_entries(G: Tensor, ones: Tensor) -> Tensor:
     order = G.flatten(1).argsort(dim=1, descending=True, stable=True)
     first = torch.arange(order.shape[1], device=G.device) < ones[:, None]
     return torch.zeros_like(first).scatter_(1, order, first).view_as(G)
-
-
-def minimise_binary(
-    gradient: Callable[[Tensor], Tensor],
-    start: Tensor,
-    ones: Tensor,
-    steps: int = 2000,
-    labels: Tensor | None = None,
-    group_weight: float = 0.0,
-) -> Tensor:
-    """Look for binary G with exactly k ones and a small f(G) [+ λ2 Σ_i ||G^i||].
-
-    Parameters
-    ----------
-    gradient : callable
-        G (n, ...) to the gradient of f there, a fresh tensor. The penalties start at 5e-3 and end at 20: f should be
-        scaled so that its curvature lies between. Scaling f does not move the minimum, only the path.
-    start : Tensor (n, ...)
-        Usually ones.
-    ones : Tensor (n,) of int64
-        k of every problem, 1..N.
-    steps : int
-        T; from 200 on.
-    labels, group_weight
-        See `LpBox`.
-
-    Returns
-    -------
-    Tensor (n, ...) of bool
-        The k largest entries of the last G: feasible always, and the optimum often, for the problem is NP-hard.
-
-    Notes
-    -----
-    SAPF (Fan et al. 2020), Eqs. 8 to 15. Its code takes G > 0.5 at the end, which need not be k entries.
-    """
-    box = LpBox(start, ones, Schedule(steps, start[0].numel()), labels, group_weight)
-    for step in range(steps):
-        box.step(gradient(box.G), step)
-    return largest_entries(box.G, ones)
 
 
 def _each(value: Tensor, like: Tensor) -> Tensor:

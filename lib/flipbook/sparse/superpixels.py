@@ -2,7 +2,6 @@
 
 import numpy as np
 import torch
-from skimage.segmentation import slic
 from torch import Tensor
 
 from flipbook.core.validation import check_counts, check_images, check_positive
@@ -29,6 +28,8 @@ def superpixels(images: Tensor, segments: int = 350, compactness: float = 10.0) 
     ------
     ValueError
         For images that `check_images` refuses and parameters out of range.
+    ImportError
+        Where scikit-image is not installed, which nothing else in the library needs.
     """
     check_images(images)
     check_counts(segments=segments)
@@ -40,5 +41,7 @@ def superpixels(images: Tensor, segments: int = 350, compactness: float = 10.0) 
 
 
 def _segment(image: np.ndarray, segments: int, compactness: float) -> np.ndarray:
+    from skimage.segmentation import slic
+
     labels = slic(image, n_segments=segments, compactness=compactness, start_label=0, channel_axis=-1)
     return np.unique(labels, return_inverse=True)[1].reshape(labels.shape).astype(np.int64)

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from flipbook import attacks
-from flipbook.attacks.engines.projected_descent import default_radius
+from flipbook.attacks.engines.norm_balls import default_radius
 from flipbook.goals import HideLabels, LabelVector, TopKEquals, TopKExcludes
 from tests.affine import mid_grey, random_affine
 from tests.attacks.cases import images_and_goal, model_named, settings

@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 
 from flipbook.attacks.engines.entry import attack
-from flipbook.attacks.engines.projected_descent import Plain, default_radius, descend
+from flipbook.attacks.engines.norm_balls import default_radius
+from flipbook.attacks.engines.projected_descent import Plain, descend
 from flipbook.attacks.engines.self_paced import Pace, Paced, quantities
 from flipbook.attacks.masw import constraint_factors, margins_of, stop_rule
 from flipbook.core.attack_result import AttackResult

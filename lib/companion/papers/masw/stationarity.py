@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from flipbook.attacks.engines.entry import attack
-from flipbook.attacks.engines.projected_descent import default_radius, into_ball
+from flipbook.attacks.engines.norm_balls import default_radius, into_ball
 from flipbook.attacks.engines.self_paced import Pace, check_trace, quantities
 from flipbook.attacks.masw import constraint_factors
 from flipbook.core.attack_result import AttackResult
@@ -22,7 +22,7 @@ from flipbook.core.pass_counter import PassCounter
 from flipbook.core.per_image_random import keys, normal
 from flipbook.core.validation import check_counts, check_inputs
 from flipbook.goals import Goal
-from flipbook.solvers.damped_least_squares import Damping, rank_one_step
+from flipbook.solvers.damped_least_squares import Damping
 
 BACKWARDS = 4  # gradients an iteration; the last three go through the graph of the one before
 
@@ -81,7 +81,7 @@ def madw_printed(
         noted = quantities(L, L, w, state, ζ)
         for name, values in kept.items():
             values[best.rows, t] = noted[name].to(values)
-        δ = rank_one_step(L, torch.cat([each.flatten(1) for each in slopes], dim=1), damping)
+        δ = _step(L, torch.cat([each.flatten(1) for each in slopes], dim=1), damping)
         dz, dv, dη, dς = δ.split([each[0].numel() for each in slopes], dim=1)
         z = into_ball(x - x0 + dz.view_as(z), radius)
         v, η, ς = (v + dv).clamp(0, 1), η + dη.view_as(η), (ς + dς).clamp(min=0)
@@ -120,3 +120,8 @@ def _stationarity(
     net.add_forwards(1)
     net.add_backwards(BACKWARDS)
     return L.detach(), [dx + slopes[0], *slopes[1:]], logits.detach(), ζ
+
+
+def _step(value: Tensor, gradient: Tensor, damping: Tensor) -> Tensor:
+    """(S.15): -(g gᵀ + λ I)⁻¹ g L (N, n) of one residual L (N,) with gradient g (N, n): -L g / (||g||² + λ)."""
+    return -(value / (gradient.square().sum(dim=1) + damping))[:, None] * gradient

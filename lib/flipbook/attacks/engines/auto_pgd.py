@@ -146,8 +146,8 @@ def _climb(
         if i in checks:
             x, D = pace.check(x, D, checks[i])
         # The move is made in place: on a CPU, fresh memory of the images' size costs more than the arithmetic.
-        new = D.mul_(batch_view(pace.s, D)).add_(x).clamp_(low, high)
-        if i:
+        new = D.mul_(batch_view(pace.s, D)).add_(x).clamp_(low, high)  # GMLA's Eq. (9)
+        if i:  # Eq. (10)
             new.sub_(x).mul_(momentum).add_(x).add_(before.sub_(x), alpha=momentum - 1).clamp_(low, high)
         x, before = new, x
 

@@ -9,8 +9,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from flipbook.attacks.engines.norm_balls import ball_radius
-from flipbook.attacks.engines.projected_descent import default_radius
+from flipbook.attacks.engines.norm_balls import ball_radius, default_radius
 from flipbook.core.attack_result import AttackResult
 from flipbook.core.batch import batch_view, l2_norm
 from flipbook.core.modules import graphs_kept

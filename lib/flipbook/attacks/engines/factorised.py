@@ -127,7 +127,7 @@ def factorise(
             break
         problem.λ = search.weight
         reached = _solve(problem, best, method)
-        search.advance(reached, growth=10)
+        search = search.after(reached, growth=10)
         if search_stop == "first":
             stays = (~reached).nonzero().flatten()
             problem, search = problem[stays], search[stays]
@@ -244,7 +244,7 @@ def _descend(
         if method.leave_early:
             lowest = torch.minimum(lowest, value + (shrink * δ).flatten(1).sum(dim=1) / 2)
         η = schedule.step_size(first + t)
-        δ.sub_(shrink, alpha=η).addcmul_(g.masked_fill_(cut, 0), G, value=-η)
+        δ.sub_(shrink, alpha=η).addcmul_(g.masked_fill_(cut, 0), G, value=-η)  # Eq. (7)
     all_δ[at] = δ
     if len(at) < len(all_δ):
         best.work_on(everyone)
@@ -274,7 +274,7 @@ def _choose(problem: Problem, δ: Tensor, G: Tensor, best: BestSoFar, method: Me
                 break
         cut = _attempt(problem.x0, δ, box.G, x)
         _, _, g = _evaluate(best.net, x, problem, method)
-        data = g.masked_fill_(cut, 0).mul_(δ).addcmul_(energy, box.G, value=2)
+        data = g.masked_fill_(cut, 0).mul_(δ).addcmul_(energy, box.G, value=2)  # of Eq. (14)
         if box.G.shape != data.shape:
             data = data.sum(dim=1, keepdim=True)
         box.step(data if scale is None else data.mul_(batch_view(scale, data)), first + t)

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from flipbook.attacks.engines.projected_descent import into_ball
+from flipbook.attacks.engines.norm_balls import into_ball
 from flipbook.attacks.engines.self_paced import Pace, quantities
 from flipbook.core.attack_result import AttackResult
 from flipbook.core.batch import l2_norm

@@ -1,16 +1,15 @@
-"""What FGSM, MI-FGSM and PGD share: a ball in L∞ or L2, steps of steepest descent in it, and a random start."""
+"""Balls in L∞ or L2 around an image: their radius by default, the projection onto them, a random start in them."""
 
 import math
 
 from torch import Tensor
 
-from flipbook.attacks.engines.projected_descent import Signs, Unit
 from flipbook.core import per_image_random
 from flipbook.core.batch import batch_view, l2_norm
 from flipbook.core.validation import check_choice, check_positive, check_radius
+from flipbook.goals import Goal, HideLabels, TopKExcludes
 
 NORMS = ("linf", "l2")
-DIRECTIONS = ("steepest", "sign")
 LARGEST = 8 / 255  # ε in L∞
 ROOT_MEAN_SQUARE = 2 / 255  # ε in L2 per entry: 0.43 for 32 x 32 pixels, 3.04 for 224 x 224
 
@@ -33,12 +32,6 @@ def ball_radius(norm: str, bound: float | None, images: Tensor) -> float:
     return LARGEST if norm == "linf" else ROOT_MEAN_SQUARE * math.sqrt(images.shape[1:].numel())
 
 
-def steps_of(norm: str, direction: str, size: float) -> Signs | Unit:
-    """Steps of this length in this norm; with "sign" every entry moves by `size`, whatever the norm of the ball."""
-    check_choice("direction", direction, DIRECTIONS)
-    return Signs(size) if norm == "linf" or direction == "sign" else Unit(size)
-
-
 def uniform_start(images: Tensor, norm: str, radius: float, seed: int) -> Tensor:
     """A point of the ball for each image, uniform and drawn from its content and the seed, like `images`."""
     keys, count = per_image_random.keys(images, seed), images.shape[1:].numel()
@@ -47,3 +40,20 @@ def uniform_start(images: Tensor, norm: str, radius: float, seed: int) -> Tensor
     way = per_image_random.normal(keys, count, 0)
     length = radius * per_image_random.uniform(keys, 1, 1) ** (1 / count)
     return (way * batch_view(length[:, 0] / l2_norm(way), way)).to(images).view_as(images)
+
+
+def into_ball(δ: Tensor, radius: float, norm: str = "l2") -> Tensor:
+    """Project perturbations (n, channels, H, W) onto the ball, in place; clipping to [0, 1] shortens them further."""
+    if radius == math.inf:
+        return δ
+    if norm == "linf":
+        return δ.clamp_(-radius, radius)
+    scale = radius / l2_norm(δ).clamp(min=radius)
+    return δ.mul_(batch_view(scale, δ))
+
+
+def default_radius(goal: Goal, radius: float | None) -> float:
+    """Return the radius, or for None MASW's own: 5 where labels are only to go, 1 where some are to come."""
+    if radius is not None:
+        return radius
+    return 5.0 if isinstance(goal, TopKExcludes | HideLabels) else 1.0

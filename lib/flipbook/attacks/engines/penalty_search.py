@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from flipbook.attacks.engines.weight_search import WeightSearch
 from flipbook.core.attack_result import AttackResult
 from flipbook.core.batch import batch_view, l2_norm
 from flipbook.core.best_so_far import BestSoFar, PerImage
@@ -89,8 +90,8 @@ def minimise_penalty(
                 break
 
         x = u.sigmoid()
-        logits, margins, weighted, gradient = penalise(net, x, aim, penalty, search.λ)
-        δ = x - x0
+        logits, margins, weighted, gradient = penalise(net, x, aim, penalty, search.λ.weight)
+        δ = x - x0  # of ||δ||² + λ penalty, the objective (JMA, Eq. 4)
         norm, violations = l2_norm(δ), goal.violations(logits)
         below_margin = margins.amin(dim=1) < confidence
         # Every image at work has made all the passes so far: the first look, two a step, and this forward.
@@ -121,9 +122,7 @@ def penalise(
 class _Search(PerImage):
     """Where each image stands in its search for λ, every field (n,)."""
 
-    λ: Tensor
-    low: Tensor  # largest λ whose run failed
-    high: Tensor  # smallest λ whose run succeeded
+    λ: WeightSearch
     run: Tensor  # runs made so far
     t: Tensor  # steps made in this run
     previous: Tensor  # loss when it was last compared
@@ -131,8 +130,9 @@ class _Search(PerImage):
 
     @classmethod
     def start(cls, images: Tensor, weight: float) -> "_Search":
-        value, count = images.new_zeros(len(images)), torch.zeros(len(images), dtype=torch.int64, device=images.device)
-        return cls(value + weight, value, value + math.inf, count, count, value + math.inf, count.bool())
+        λ = images.new_full((len(images),), weight)
+        count = torch.zeros(len(images), dtype=torch.int64, device=images.device)
+        return cls(WeightSearch.start(λ), count, count, torch.full_like(λ, math.inf), count.bool())
 
     def advance(self, loss: Tensor, success: Tensor, max_iterations: int, stop_on_success: bool) -> Tensor:
         """Count one step, end the runs that are over and choose their next λ; return which ended, (n,) of bool."""
@@ -140,10 +140,7 @@ class _Search(PerImage):
         ended = (look & ~(loss <= 0.9999 * self.previous)) | (self.t + 1 == max_iterations)
         ended = ended | success if stop_on_success else ended
         self.succeeded = self.succeeded | success
-        self.high = torch.where(ended & self.succeeded, self.λ, self.high)
-        self.low = torch.where(ended & ~self.succeeded, self.λ, self.low)
-        following = torch.where(self.high.isinf(), 10 * self.λ, (self.low + self.high) / 2)
-        self.λ = torch.where(ended, following, self.λ)
+        self.λ = self.λ.after(self.succeeded, growth=10).where(ended, self.λ)
         self.run = self.run + ended
         self.t = torch.where(ended, 0, self.t + 1)
         self.previous = torch.where(ended, math.inf, torch.where(look, loss, self.previous))
@@ -160,6 +157,7 @@ class Adam(PerImage):
 
     @classmethod
     def start(cls, images: Tensor) -> "Adam":
+        """Moments of 0 for these images."""
         return cls(torch.zeros_like(images), torch.zeros_like(images))
 
     def update(self, u: Tensor, gradient: Tensor, t: Tensor, learning_rate: float, ε: float) -> None:

@@ -9,14 +9,16 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from flipbook.attacks.engines.norm_balls import into_ball
 from flipbook.core.attack_result import AttackResult
 from flipbook.core.batch import batch_view, l2_norm
 from flipbook.core.best_so_far import BestSoFar
 from flipbook.core.gradients import loss_gradient
 from flipbook.core.pass_counter import PassCounter
 from flipbook.core.validation import check_choice, check_counts, check_inputs, check_radius
-from flipbook.goals import Goal, HideLabels, TopKExcludes
+from flipbook.goals import Goal
 
+DIRECTIONS = ("steepest", "sign")
 STEP = "step"  # the one quantity that every trace can have
 
 # Goal and logits (n, C) to what is descended (n,) and to quantities (n,) for the trace; indexed by image like a goal.
@@ -67,6 +69,12 @@ class Unit:
 
     def __getitem__(self, index: Tensor) -> "Unit":
         return self
+
+
+def steps_of(norm: str, direction: str, size: float) -> Signs | Unit:
+    """Steps of this length in this norm; with "sign" every entry moves by `size`, whatever the norm of the ball."""
+    check_choice("direction", direction, DIRECTIONS)
+    return Signs(size) if norm == "linf" or direction == "sign" else Unit(size)
 
 
 @dataclass(frozen=True)
@@ -183,20 +191,3 @@ def _keep(quantities: dict[str, Tensor], kept: dict[str, Tensor], rows: Tensor, 
         check_choice("trace", name, (*quantities, STEP))
         if name != STEP:
             values[rows, v] = quantities[name].to(values)
-
-
-def into_ball(δ: Tensor, radius: float, norm: str = "l2") -> Tensor:
-    """Project perturbations (n, channels, H, W) onto the ball, in place; clipping to [0, 1] shortens them further."""
-    if radius == torch.inf:
-        return δ
-    if norm == "linf":
-        return δ.clamp_(-radius, radius)
-    scale = radius / l2_norm(δ).clamp(min=radius)
-    return δ.mul_(batch_view(scale, δ))
-
-
-def default_radius(goal: Goal, radius: float | None) -> float:
-    """Return the radius, or for None MASW's own: 5 where labels are only to go, 1 where some are to come."""
-    if radius is not None:
-        return radius
-    return 5.0 if isinstance(goal, TopKExcludes | HideLabels) else 1.0

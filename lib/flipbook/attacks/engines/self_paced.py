@@ -63,7 +63,7 @@ class Pace:
             ε = self.eta * ε
         if self.weights == "none":
             return Paced(state.weights, ε, before, lowest)
-        weights = (slack <= ε).to(slack) if self.weights == "hard" else ε / torch.maximum(slack, ε)
+        weights = (slack <= ε).to(slack) if self.weights == "hard" else ε / torch.maximum(slack, ε)  # Eq. (24)
         return Paced(weights, ε, before, lowest)
 
     def scaled(self, weights: Tensor, violated: Tensor) -> Tensor:
@@ -119,7 +119,7 @@ class SelfPaced:
         h = self.hinges(goal, logits)
         slack, w = h.detach(), self.state.weights
         violated = slack > 0
-        part = h.square() / 2 if self.squared else h
+        part = h.square() / 2 if self.squared else h  # Eq. (16), or its exact form
         value = (self.λ * self.pace.scaled(w, violated) * part).sum(dim=1)
         lagrangian = (self.λ * w * part.detach()).sum(dim=1)
         self.state = self.pace.after(self.state, slack, lagrangian)

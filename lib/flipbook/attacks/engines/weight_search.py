@@ -19,10 +19,11 @@ class WeightSearch(PerImage):
 
     @classmethod
     def start(cls, weight: Tensor) -> "WeightSearch":
+        """Begin with these weights (n,)."""
         return cls(weight, torch.zeros_like(weight), torch.full_like(weight, math.inf))
 
-    def advance(self, success: Tensor, growth: float) -> None:
-        """Take in which runs succeeded (n,); a weight that never did is multiplied by `growth`."""
-        self.high = torch.where(success, torch.minimum(self.high, self.weight), self.high)
-        self.low = torch.where(success, self.low, torch.maximum(self.low, self.weight))
-        self.weight = torch.where(self.high.isinf(), growth * self.weight, (self.low + self.high) / 2)
+    def after(self, success: Tensor, growth: float) -> "WeightSearch":
+        """Follow a run of every image, a success or not (n,); a weight that never was one is multiplied by `growth`."""
+        high = torch.where(success, torch.minimum(self.high, self.weight), self.high)
+        low = torch.where(success, self.low, torch.maximum(self.low, self.weight))
+        return WeightSearch(torch.where(high.isinf(), growth * self.weight, (low + high) / 2), low, high)
