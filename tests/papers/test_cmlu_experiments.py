@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from companion import victims
-from companion.papers.cmlu import costs, pictures, plane, tables
 from companion.papers.cmlu import experiments as paper
+from companion.papers.cmlu import figure_05, pictures, tables
 from companion.report import reported
 from companion.victims.loading import labels
 from flipbook import universal
@@ -110,7 +110,7 @@ def test_passes_grow_with_sets_for_the_oracle_and_with_labels_for_cmlu(setup):
     assert oracle["passes"].tolist() == [once * len(omegas) for omegas in setup.omegas.values()]
     assert set(means[means["method"] == "CMLU_beta"]["passes"]) == {once * len(setup.labels)}
     assert means.groupby("method")["per_image"].first().to_dict() == {"Oracle": 2, "CMLU_beta": 2, "CMLU_alpha": 4}
-    served = costs.cumulated(rows)
+    served = tables.cumulated(rows)
     assert served[served["method"] == "Oracle"]["passes"].tolist() == oracle["passes"].cumsum().tolist()
     assert set(served[served["method"] == "CMLU_beta"]["passes"]) == {once * len(setup.labels)}
 
@@ -133,7 +133,7 @@ def test_rates_are_counted_once_for_each_vector_and_set(setup):
 
 
 def test_passes_of_an_epoch_against_the_number_of_labels(setup):
-    growth = costs.growth(setup, images=2)
+    growth = tables.growth(setup, images=2)
     beta, oracle = (growth[growth["method"] == method] for method in ("CMLU_beta", "Oracle"))
     assert beta["passes"].tolist() == [2, 4]
     both = len(setup.train.containing(setup.labels)) > 0
@@ -234,8 +234,8 @@ def test_one_colour_for_each_method():
 def test_average_of_planes_is_the_plane_of_all_pairs():
     some = paper.setup(EASY, replace(SMALL, labels=3, sets=3))
     pairs = some.omegas[2]
-    walks = plane.planes(some, "CMLU_beta", pairs, points=3, images=2)
-    mean, ε = plane.average(walks), EASY.epsilon
+    walks = figure_05.planes(some, "CMLU_beta", pairs, points=3, images=2)
+    mean, ε = figure_05.average(walks), EASY.epsilon
     basis = paper.learn(some, "CMLU_beta")
     whole = universal.plane(basis, some.test, pairs, low=-0.4 * ε, high=2 * ε, points=3, images=2, progress=False)
     assert torch.allclose(mean.both, whole.both)
@@ -249,7 +249,7 @@ def test_in_the_ball_looks_at_the_points_inside():
     angle = torch.arange(180) * 2 * torch.pi / 180
     ball = torch.stack([angle.cos(), angle.sin()], dim=1).double()  # of radius 1: (1, 1) is outside
     walk = Plane(axis, both, both, both, ball, 7)
-    (line,) = plane.in_the_ball({(0, 1): walk}).to_dict("records")
+    (line,) = figure_05.in_the_ball({(0, 1): walk}).to_dict("records")
     assert (line["best"], line["anywhere"], line["images"]) == (80, 100, 7)
     assert line["share"] == pytest.approx(100 / 3)
 
@@ -259,19 +259,21 @@ def test_gains_are_over_the_better_vector():
         {"method": "CMLU_beta", "omega": (0, 1), "perturbation": name, "both": both}
         for name, both in (("first", 30.0), ("second", 50.0), ("sum", 45.0))
     ]
-    assert plane.gains(pd.DataFrame(lines), "CMLU_beta").to_dict() == {(0, 1): -5.0}
+    assert figure_05.gains(pd.DataFrame(lines), "CMLU_beta").to_dict() == {(0, 1): -5.0}
 
 
 def test_telling_images_come_first(setup):
     omega = setup.omegas[2][0]
-    index = plane.telling(setup, "CMLU_beta", omega, 100)
+    index = figure_05.telling(setup, "CMLU_beta", omega, 100)
     assert sorted(index.tolist()) == setup.test.containing(omega).tolist()
-    hidden = ~(plane.attacked_logits(setup, paper.learn(setup, "CMLU_beta"), omega, index)[:, list(omega)] > 0).any(1)
+    hidden = ~(figure_05.attacked_logits(setup, paper.learn(setup, "CMLU_beta"), omega, index)[:, list(omega)] > 0).any(
+        1
+    )
     assert hidden.int().tolist() == sorted(hidden.int().tolist(), reverse=True)
 
 
 def test_the_sum_off_counts_agree_with_rates(setup):
-    rows = plane.switched_off(setup, ["CMLU_beta"], setup.omegas[2])
+    rows = figure_05.switched_off(setup, ["CMLU_beta"], setup.omegas[2])
     table = universal.evaluate(paper.learn(setup, "CMLU_beta"), setup.test, setup.omegas[2], progress=False)
     total = rows[rows["perturbation"] == "sum"]
     assert total["both"].tolist() == pytest.approx(table["FR"].tolist())
@@ -284,7 +286,7 @@ def test_coordinates_of_what_lies_in_the_plane(setup):
     pair = tuple(sorted(basis.labels))
     first, second = (u, v) if pair == basis.labels else (v, u)
     w = 0.5 * first / first.abs().max() - 2 * second / second.abs().max()
-    assert plane.coordinates(basis, w, pair) == pytest.approx((0.5, -2, 1), abs=1e-5)
+    assert figure_05.coordinates(basis, w, pair) == pytest.approx((0.5, -2, 1), abs=1e-5)
 
 
 def test_printed_rows_in_order():

@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 import torch
 
-from companion.papers.cmlu import plane_claims
+from companion.papers.cmlu import figure_05
 from companion.report import Claims
 
 
@@ -16,8 +16,8 @@ def verdict(check, *arguments, **options):
 
 
 def test_unrelated():
-    assert verdict(plane_claims.unrelated, torch.tensor([0.01, -0.05]), "they are", "here") is True
-    assert verdict(plane_claims.unrelated, torch.tensor([0.01, -0.5]), "they are", "here") is False
+    assert verdict(figure_05.unrelated, torch.tensor([0.01, -0.05]), "they are", "here") is True
+    assert verdict(figure_05.unrelated, torch.tensor([0.01, -0.5]), "they are", "here") is False
 
 
 @pytest.mark.parametrize(
@@ -38,7 +38,7 @@ def test_both_off_looks_at_the_sum_alone(oracle, beta, images, expected):
             for perturbation, value in (("first", 100), ("sum", both)):
                 line = {"method": method, "omega": (0, k), "perturbation": perturbation}
                 lines.append(line | {"images": images, "both": value})
-    assert verdict(plane_claims.both_off, pd.DataFrame(lines), "here") is expected
+    assert verdict(figure_05.both_off, pd.DataFrame(lines), "here") is expected
 
 
 def points(images=15, **given):
@@ -63,13 +63,13 @@ def points(images=15, **given):
 )
 def test_region(oracle, beta, expected):
     claims = Claims()
-    plane_claims.region(claims, points(Or_S=oracle, CMLU_beta=beta), "here")
+    figure_05.region(claims, points(Or_S=oracle, CMLU_beta=beta), "here")
     assert tuple(claim.holds for claim in claims) == expected
 
 
 def test_region_needs_pairs_and_images():
     claims, table = Claims(), points(images=5, Or_S=([20] * 4, [0] * 4), CMLU_beta=([80] * 4, [10] * 4))
-    plane_claims.region(claims, table, "here")
+    figure_05.region(claims, table, "here")
     assert [claim.holds for claim in claims] == [None, None]
 
 
@@ -85,7 +85,7 @@ def test_region_needs_pairs_and_images():
     ],
 )
 def test_adds(gains, images, expected):
-    assert verdict(plane_claims.adds, pd.Series(gains, dtype=float), images, "here") is expected
+    assert verdict(figure_05.adds, pd.Series(gains, dtype=float), images, "here") is expected
 
 
 @pytest.mark.parametrize(
@@ -103,14 +103,14 @@ def test_what_two_vectors_hide(both, own, other, expected):
             line = {"method": "CMLU_beta", "omega": (k, 9), "perturbation": name, "images": 40, "both": share}
             lines.append(line | {"off 1": off[0], "off 2": off[1]})
     claims = Claims()
-    plane_claims.hides(claims, pd.DataFrame(lines), "here")
-    plane_claims.one_label_each(claims, pd.DataFrame(lines), "here")
+    figure_05.hides(claims, pd.DataFrame(lines), "here")
+    figure_05.one_label_each(claims, pd.DataFrame(lines), "here")
     assert tuple(claim.holds for claim in claims) == expected
 
 
 @pytest.mark.parametrize(("with_term", "expected"), [(0.05, True), (0.2, False), (0.139, None)])
 def test_orthogonality_helps_only_beyond_its_margin(with_term, expected):
     claims = Claims()
-    plane_claims.orthogonality_helps(claims, with_term, 0.141, "here")
+    figure_05.orthogonality_helps(claims, with_term, 0.141, "here")
     (claim,) = claims
     assert claim.holds is expected

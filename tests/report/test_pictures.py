@@ -6,9 +6,9 @@ import pandas as pd
 import pytest
 import torch
 
+from companion.papers.jma.figure_01 import two_planes
 from companion.report.curves import success_and_distortion
 from companion.report.gallery import gallery, strips
-from companion.report.planes import two_planes
 
 
 @pytest.fixture(autouse=True)

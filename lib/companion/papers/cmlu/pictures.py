@@ -8,9 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from companion.papers.cmlu.claims import IMAGES, SETS
-from companion.papers.cmlu.costs import cumulated
 from companion.papers.cmlu.experiments import METHODS, SUMS, Setup
-from companion.papers.cmlu.tables import colours, shown
+from companion.papers.cmlu.tables import colours, cumulated, shown
 from companion.report.figures import WIDTH
 
 CUT = ", clip"  # how `experiments.clipped` ends the names of its methods
