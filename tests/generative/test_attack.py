@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from flipbook import evaluation
-from flipbook.generative import gama, lpd, train_gama, train_lpd
+from flipbook.attacks import gama, lpd
+from flipbook.generative import train_gama, train_lpd
 from flipbook.goals import LabelVector, TopKExcludes
 from tests.generative.small import images, labels, short, victim
 

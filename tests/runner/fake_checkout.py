@@ -24,6 +24,8 @@ WORK = """\
 import json, sys, time
 from pathlib import Path
 from companion import paths
+if False:  # what it would need
+    from flipbook.attacks import jma
 root = Path.cwd()
 print("running in", root / "notebooks", file=sys.stderr)
 if (root / f"break-{artefact}").exists():
@@ -74,7 +76,9 @@ def lay_out(root: Path) -> Path:
     (root / "notebooks" / "artefacts.csv").write_text(MAP)
     nbformat.write(notebook(WORK, SAVE), root / "notebooks" / "jma" / "tables.ipynb")
     nbformat.write(notebook("print(step + 1)", parameters="step = 0.5  # size"), root / "notebooks" / "start.ipynb")
-    (root / "lib" / "flipbook" / "attacks" / "jma.py").write_text("step = 1\n")
+    (root / "lib" / "flipbook" / "attacks" / "jma.py").write_text("from flipbook import goals\n\nstep = 1\n")
+    (root / "lib" / "flipbook" / "goals.py").write_text("k = 1\n")
+    (root / "lib" / "flipbook" / "graphs.py").write_text("nothing = 0\n")
     (root / "lib" / "companion" / "runner" / "make.py").write_text("x = 1\n")
     (root / "data" / "victims" / "net.safetensors").write_bytes(b"weights")
     (root / "data" / "reported" / "jma" / "table-01.csv").write_text("a\n1\n")

@@ -31,10 +31,10 @@ def _edit_map(root):
     path.write_text(path.read_text().replace("artefact=table-01", "artefact=table-01; images=5"))
 
 
-def _append(name):
+def _append(name, text="# more"):
     def edit(root):
         path = root / name
-        path.write_bytes((path.read_bytes() if path.exists() else b"") + b"\n# more\n")
+        path.write_bytes((path.read_bytes() if path.exists() else b"") + f"\n{text}\n".encode())
 
     return edit
 
@@ -48,8 +48,9 @@ def _remove(name):
     [
         (_edit_source, "notebooks/jma/tables.ipynb changed"),
         (_edit_map, "parameters changed"),
-        (_append("lib/flipbook/attacks/jma.py"), "lib/flipbook/attacks/jma.py changed"),
-        (_append("lib/flipbook/new.py"), "lib/flipbook/new.py is new"),
+        (_append("lib/flipbook/attacks/jma.py", "x = 2"), "lib/flipbook/attacks/jma.py changed"),
+        (_append("lib/flipbook/goals.py", "x = 2"), "lib/flipbook/goals.py changed"),  # which jma imports
+        (_append("lib/flipbook/attacks/new.json"), "lib/flipbook/attacks/new.json is new"),
         (_remove("lib/flipbook/attacks/jma.py"), "lib/flipbook/attacks/jma.py is gone"),
         (_append("data/victims/net.safetensors"), "data/victims/net.safetensors changed"),
         (_append("data/reported/jma/table-01.csv"), "data/reported/jma/table-01.csv changed"),
@@ -88,7 +89,9 @@ def _touch_everything(root):
     [
         _forget_outputs,
         _touch_everything,
-        _append("lib/companion/runner/make.py"),
+        _append("lib/companion/runner/make.py", "x = 2"),
+        _append("lib/flipbook/attacks/jma.py"),  # a comment
+        _append("lib/flipbook/graphs.py", "x = 2"),  # which the notebook does not import
         _append("lib/flipbook/.hidden.swp"),
         _append("README.md"),
     ],
@@ -100,8 +103,9 @@ def test_what_changes_no_result_makes_nothing_stale(as_if_made, edit):
 
 def test_two_edits_are_named_and_the_others_counted(as_if_made):
     for name in "abc":
-        _append(f"lib/flipbook/{name}.py")(as_if_made)
-    assert _status("jma/table-01").reason == "lib/flipbook/a.py is new, lib/flipbook/b.py is new and 1 more"
+        _append(f"lib/flipbook/attacks/{name}.json")(as_if_made)
+    expected = "lib/flipbook/attacks/a.json is new, lib/flipbook/attacks/b.json is new and 1 more"
+    assert _status("jma/table-01").reason == expected
 
 
 def test_the_inputs_file_moves_only_with_its_content(here):
@@ -110,7 +114,7 @@ def test_the_inputs_file_moves_only_with_its_content(here):
     os.utime(path, (1, 1))
     inputs.write(target, inputs.current(target))
     assert path.stat().st_mtime == 1
-    _append("lib/flipbook/new.py")(here)
+    _append("lib/flipbook/goals.py", "x = 2")(here)
     inputs.write(target, inputs.current(target))
     assert path.stat().st_mtime > 1
 

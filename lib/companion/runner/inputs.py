@@ -1,12 +1,11 @@
 """What an artefact was made from, by content, so that an edit that changes nothing makes nothing stale.
 
-Counted are the notebook's cell sources (outputs and metadata change with every run), the library without this runner,
-the victims' weights, the paper's printed numbers and the parameters.
+Counted are the notebook's cell sources (outputs and metadata change with every run), the code of lib/ that they import,
+directly or not, the victims' weights, the paper's printed numbers and the parameters.
 """
 
 import hashlib
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 from companion import paths
@@ -15,16 +14,16 @@ from companion.published import digest
 from companion.runner.cells import cells
 from companion.target import Target, shown
 from flipbook.storage.files import write_whole
+from flipbook.storage.package_code import files_behind
 
 VICTIMS = "victims"  # the artefact that writes data/victims/
-# Parts of lib/ that cannot change an artefact.
-NOT_INPUTS = ("runner", "__main__.py", "__pycache__", "index.py", "index_template.html", "readme.py")
 
 
 def current(target: Target) -> dict:
     """Return what `target` would be made from now: notebook, profile, parameters, and the digest of every file."""
     files = {shown(target.row.path): notebook_digest(target.row.path)}
-    files |= {shown(path): digest(path) for path in _library()}
+    code = [source for kind, source, _ in cells(target.row.path) if kind == "code"]
+    files |= {shown(path): value for path, value in files_behind(code, paths.ROOT / "lib").items()}
     files |= weights()
     files |= {shown(path): digest(path) for path in _files(paths.REPORTED / target.row.paper)}
     return {
@@ -69,11 +68,6 @@ def difference(before: dict, now: dict) -> str:
 def notebook_digest(path: Path) -> str:
     """Digest of a notebook's cells without outputs: kind, source and tags."""
     return hashlib.sha256(json.dumps(cells(path)).encode()).hexdigest()
-
-
-def _library() -> Iterator[Path]:
-    library = paths.ROOT / "lib"
-    return (path for path in _files(library) if not set(path.relative_to(library).parts) & set(NOT_INPUTS))
 
 
 def _files(folder: Path) -> list[Path]:

@@ -7,12 +7,10 @@ Stand-ins for GAMA (Aich et al., NeurIPS 2022) and LPD (Aich et al., WACV 2023),
 their results are shown: the first without CLIP's weights, the second from the description of its loss alone.
 """
 
-from flipbook.attacks.gama import gama
-from flipbook.attacks.lpd import lpd
 from flipbook.generative.gama_like import train_gama
 from flipbook.generative.lpd_like import train_lpd
 from flipbook.generative.network import Trained
 from flipbook.generative.storing import load, save
 from flipbook.generative.training import Training
 
-__all__ = ["Trained", "Training", "gama", "load", "lpd", "save", "train_gama", "train_lpd"]
+__all__ = ["Trained", "Training", "load", "save", "train_gama", "train_lpd"]

@@ -18,7 +18,7 @@ from torch import Tensor
 from companion import datasets, victims
 from companion.papers.masw import generators
 from companion.sampling import ranked_images
-from flipbook import attacks, evaluation, generative
+from flipbook import attacks, evaluation
 from flipbook.attacks.kfool import RELEASED
 from flipbook.attacks.tkalc import correlations
 from flipbook.core.validation import check_choice
@@ -210,8 +210,8 @@ _ATTACKS = {
     "kFool": attacks.kfool,
     "Rank I": attacks.rank_i,
     "TkML": attacks.tkml,
-    "LPD": generative.lpd,
-    "GAMA": generative.gama,
+    "LPD": attacks.lpd,
+    "GAMA": attacks.gama,
     "TkALC": attacks.tkalc,
     "TkMIA": attacks.tkmia,
     "MADW": attacks.madw,
