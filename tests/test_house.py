@@ -80,9 +80,9 @@ def breaches(lib: Path) -> list[str]:
             continue
         if name.startswith("_") or any(part.startswith("_") for part in imported.split(".")):
             said.append(f"{module} takes {name} of {imported}, which is private to its room")
-        if here in level and there in level and here.split(".")[0] == there.split(".")[0]:
-            if level[there] >= level[here]:
-                said.append(f"{module} imports {imported}: {there} comes after {here}")
+        one_wing = here in level and there in level and here.split(".")[0] == there.split(".")[0]
+        if one_wing and level[there] >= level[here]:
+            said.append(f"{module} imports {imported}: {there} comes after {here}")
     return said
 
 

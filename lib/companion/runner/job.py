@@ -1,6 +1,7 @@
 """One job: run one artefact's notebook and see that it left its artefact behind.
 
-Snakemake starts it, here or on a cluster's node: `python -m companion.runner.job build/laptop/jma/table-06.inputs.json`.
+Snakemake starts it, here or on a cluster's node:
+`python -m companion.runner.job build/laptop/jma/table-06.inputs.json`.
 """
 
 import argparse

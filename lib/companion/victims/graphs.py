@@ -1,4 +1,4 @@
-"""Knowledge graphs over the labels that victims have: the shipped ones of the real sets, and those of the pictograms."""
+"""Knowledge graphs over victims' labels: the shipped ones of the real sets, and those of the pictograms."""
 
 import difflib
 from functools import cache

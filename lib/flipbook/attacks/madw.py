@@ -86,10 +86,11 @@ def madw(
 
     Notes
     -----
-    The paper applies damped least squares to a scalar (Eq. S.12 to S.15), which is a gradient step of damped length, and
-    the scalar is 0 without any attack. Here they are applied to what the constraints leave to do, with the paper's
-    rules for ε, λ_D and w (Algorithm S.1). Published settings: η, ε at the start, f_in, f_de, λ = 0.5. Not published, so ours: λ_D's start and
-    unit, the margin, without which the iterates end on the boundary, and the ball, which is MASW's.
+    The paper applies damped least squares to a scalar (Eq. S.12 to S.15), which is a gradient step of damped length,
+    and the scalar is 0 without any attack. Here they are applied to what the constraints leave to do, with the paper's
+    rules for ε, λ_D and w (Algorithm S.1). Published settings: η, ε at the start, f_in, f_de, λ = 0.5. Not published,
+    so ours: λ_D's start and unit, the margin, without which the iterates end on the boundary, and the ball, which is
+    MASW's.
     """
     radius = default_radius(goal, radius)
     check_inputs(model, images, goal)

@@ -58,8 +58,8 @@ def ml_deepfool(
     mode : {"all", "violated"}
         Bring every constrained label to its margin exactly, those beyond it too, or only labels short of it.
     rows : {"goal", "labels"}
-        Which constraints: the goal's own, or those of `goal.per_label()`, a side of the threshold a label, while the goal
-        still decides success. They differ for top-k goals and output codes.
+        Which constraints: the goal's own, or those of `goal.per_label()`, a side of the threshold a label, while the
+        goal still decides success. They differ for top-k goals and output codes.
     scores : {"logit", "probability"}
         What is linearised. Probabilities put a factor sigmoid'(z) on a label's gradient, so that the step for a
         single label is sinh(z) / |∇z| long in place of z / |∇z|.
@@ -100,8 +100,9 @@ def ml_deepfool(
 
     MASW (Su, Wu, Zhu; section V-A) runs it against a ranking with `rows="labels"`: Y is to be off, Y_t on, all exactly
     on the threshold, `mode="all"` and `margin=0`, so that labels of Y which are off already are drawn back to it. Its
-    other settings are `radius` 5 untargeted and 1 targeted (10 and 2 on [-1, 1]), `max_iterations=300`, `stop_on_success=True`
-    and `scores="probability"`. Logits have the same zeros, and to linearise them instead is ours.
+    other settings are `radius` 5 untargeted and 1 targeted (10 and 2 on [-1, 1]), `max_iterations=300`,
+    `stop_on_success=True` and `scores="probability"`. Logits have the same zeros, and to linearise them instead is
+    ours.
     """
     check_inputs(model, images, goal)
     for name, value, choices in (("mode", mode, MODES), ("rows", rows, ROWS), ("scores", scores, SCORES)):

@@ -66,8 +66,8 @@ def rank_i(
     Notes
     -----
     In MASW's comparison the first success ends a run; in TkML's all T steps are made and the smallest success counts
-    (`stop_on_success=False`; with a loss of 0 an image stands still). The original weighs the hinge on probabilities against
-    ||δ||² and searches the weight; neither comparison does.
+    (`stop_on_success=False`; with a loss of 0 an image stands still). The original weighs the hinge on probabilities
+    against ||δ||² and searches the weight; neither comparison does.
     """
     check_positive(learning_rate=learning_rate)
     return descend(

@@ -113,8 +113,8 @@ def universal_top_k(
     k : int
         Labels of the ranking that are to be free of Y.
     inner : callable
-        `inner(model, images, goal) -> AttackResult` on `TopKExcludes`, such as one of `flipbook.universal.inner`. An image
-        that z fools already must come back as it was, as every attack of `flipbook.attacks` does.
+        `inner(model, images, goal) -> AttackResult` on `TopKExcludes`, such as one of `flipbook.universal.inner`. An
+        image that z fools already must come back as it was, as every attack of `flipbook.attacks` does.
     radius : float
         τ, largest L2 norm of z, in [0, 1] units. Published: 50 (100 on [-1, 1]) for images of 300 x 300; the same mean
         square for 64 x 64 is 10.7, with 50 hardly anything is left of such an image.

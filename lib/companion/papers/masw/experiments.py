@@ -369,7 +369,8 @@ def summary(setups: Iterable[Setup]) -> str:
     for setup in setups:
         setting, found, present = setup.setting, setup.found, setup.present
         lines.append(
-            f"{describe(setting)}: {len(present)} images with {present.sum(1).float().mean():.1f} of {present.shape[1]} "
+            f"{describe(setting)}: {len(present)} images with {present.sum(1).float().mean():.1f} of "
+            f"{present.shape[1]} "
             f"labels on average; {100 * found.exact / found.looked_at:.0f} % of {found.looked_at} have all true labels "
             f"on top, {found.left_out} of these too few others; τ = {setting.untargeted:.3g} untargeted, "
             f"{setting.targeted:g} targeted"

@@ -50,7 +50,7 @@ def label_loss(aim: Goal, logits: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class LabelLoss:
-    """The objective of this loss; it keeps `per_label()`, which checks what it builds, from one iteration to the next."""
+    """The objective of this loss; it keeps `per_label()`, which checks what it builds, between iterations."""
 
     aim: Goal
 
