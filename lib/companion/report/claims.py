@@ -85,6 +85,34 @@ class Claims:
         return len(self._claims)
 
 
+def is_above(difference: float, error: float, margin: float = 0.0) -> bool | None:
+    """Whether a mean difference lies above 0; no verdict within its error, or within a margin.
+
+    Parameters
+    ----------
+    difference : float
+    error : float
+        Two standard errors of it.
+    margin : float
+        What another rounding, or another training, may change it by.
+    """
+    return None if abs(difference) <= max(margin, error) else bool(difference > 0)
+
+
+def is_not_below(difference: float, error: float, slack: float) -> bool | None:
+    """Whether a mean difference is short of 0 by less than `slack`, by more than its error either way."""
+    if difference - error > -slack:
+        return True
+    return False if difference < -max(slack, error) else None
+
+
+def is_between(value: float, error: float, low: float, high: float) -> bool | None:
+    """Whether a mean lies in a range, by more than its error either way."""
+    if value + error < low or value - error > high:
+        return False
+    return True if low <= value - error and value + error <= high else None
+
+
 def claims_html(claims) -> str:
     """Return claims as an HTML table: verdict as a coloured word, claim with its place, our figures."""
     rows = "".join(

@@ -16,6 +16,7 @@ import pandas as pd
 
 from companion.papers.cmlu.experiments import METHODS
 from companion.papers.cmlu.tables import shown
+from companion.report import claims as verdicts
 from companion.report.claims import Claims
 from companion.report.numbers import written
 
@@ -39,25 +40,14 @@ def above(
     claims: Claims, text: str, place: str, figures: str, values: pd.Series, carries: bool, margin: float = 0.0
 ) -> None:
     """The mean over sets is above 0; no verdict within `margin` or two standard errors, or where sets carry none."""
-    if not carries:
-        claims.check(text, place, figures, None, FEW)
-    elif abs(values.mean()) < max(margin, 2 * values.sem()):
-        claims.check(text, place, figures, None, _reason(margin))
-    else:
-        claims.check(text, place, figures, values.mean() > 0)
+    verdict = verdicts.is_above(values.mean(), 2 * values.sem(), margin) if carries else None
+    claims.check(text, place, figures, verdict, FEW if not carries else _reason(margin) if verdict is None else "")
 
 
 def not_below(claims: Claims, text: str, place: str, figures: str, values: pd.Series, carries: bool) -> None:
     """By `MARGIN` and two standard errors the mean over sets is not below 0."""
-    mean, error = values.mean(), 2 * values.sem()
-    if not carries:
-        claims.check(text, place, figures, None, FEW)
-    elif mean - error > -MARGIN:
-        claims.check(text, place, figures, True)
-    elif mean < -max(MARGIN, error):
-        claims.check(text, place, figures, False)
-    else:
-        claims.check(text, place, figures, None, UNEVEN)
+    verdict = verdicts.is_not_below(values.mean(), 2 * values.sem(), MARGIN) if carries else None
+    claims.check(text, place, figures, verdict, FEW if not carries else UNEVEN if verdict is None else "")
 
 
 def _margin(*methods: str, least: float = MARGIN) -> float:

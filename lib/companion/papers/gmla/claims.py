@@ -12,7 +12,7 @@ from itertools import pairwise
 import numpy as np
 import pandas as pd
 
-from companion.report.claims import Claims
+from companion.report.claims import Claims, is_above, is_between, is_not_below
 
 MARGIN = 1.0  # percentage points of a rate
 SLACK = 2.0  # percentage points that a rate may be short of what is claimed
@@ -103,21 +103,18 @@ def _conclude(
         claims.check(text, place, figures, True)
 
 
-def _above(line, margin: float) -> bool | None:
-    return bool(line.value > 0) if abs(line.value) > max(margin, line.error) else None
-
-
-def _inside(line, low: float, high: float) -> bool | None:
-    if line.value + line.error < low or line.value - line.error > high:
-        return False
-    return True if low <= line.value - line.error and line.value + line.error <= high else None
-
-
 def within(
     claims: Claims, text: str, place: str, lines: pd.DataFrame, low: float = -np.inf, high: float = np.inf
 ) -> None:
     """The number of every cell lies in a range, by more than its error."""
-    _conclude(claims, text, place, lines, [_inside(line, low, high) for line in lines.itertuples()], sign="")
+    _conclude(
+        claims,
+        text,
+        place,
+        lines,
+        [is_between(line.value, line.error, low, high) for line in lines.itertuples()],
+        sign="",
+    )
 
 
 def times(
@@ -138,7 +135,7 @@ def times(
     text = f"{mine} flips {low:g} to {high:g} times as many other labels as {theirs}"
     wide = shared(rows, mine, theirs, "ntr_all", cell)
     ends = [over_sets(wide[mine] - bound * wide[theirs], cell) for bound in (low, high)]
-    over_low, over_high = ([_above(line, 0) for line in end.itertuples()] for end in ends)
+    over_low, over_high = ([is_above(line.value, line.error) for line in end.itertuples()] for end in ends)
     verdicts = [
         False if enough is False or beyond else True if enough and beyond is False else None
         for enough, beyond in zip(over_low, over_high, strict=True)
@@ -160,7 +157,7 @@ def more(
     """One method has more of a measure than another, in every cell."""
     lines = differences(rows, mine, theirs, measure, cell)
     text = f"{mine} has a higher {NAMES[measure]} than {theirs}" + (" everywhere" if len(lines) > 1 else "")
-    _conclude(claims, text, place, lines, [_above(line, margin) for line in lines.itertuples()])
+    _conclude(claims, text, place, lines, [is_above(line.value, line.error, margin) for line in lines.itertuples()])
 
 
 def not_less(
@@ -173,16 +170,13 @@ def not_less(
     lines = differences(rows, mine, theirs, measure, cell)
     wide = 100 * shared(rows, mine, theirs, measure, cell).groupby(cell)[[mine, theirs]].mean()
     stuck = [_saturated(both) for both in wide.to_numpy()]
-    verdicts = [None if at else _at_least(line) for at, line in zip(stuck, lines.itertuples(), strict=True)]
+    verdicts = [
+        None if at else is_not_below(line.value, line.error, SLACK)
+        for at, line in zip(stuck, lines.itertuples(), strict=True)
+    ]
     close = any(verdict is None and not at for verdict, at in zip(verdicts, stuck, strict=True))
     text = f"{mine}'s {NAMES[measure]} is not below {theirs}'s" + (" anywhere" if len(lines) > 1 else "")
     _conclude(claims, text, place, lines, verdicts, CLOSE if close else SATURATED)
-
-
-def _at_least(line) -> bool | None:
-    if line.value - line.error > -SLACK:
-        return True
-    return False if line.value < -max(SLACK, line.error) else None
 
 
 def not_more(
@@ -193,7 +187,7 @@ def not_more(
     Close ones are equal only where the error is as small as the margin; else they are unknown.
     """
     lines = differences(rows, mine, theirs, measure, cell)
-    above = [(_above(line, margin), line.error) for line in lines.itertuples()]
+    above = [(is_above(line.value, line.error, margin), line.error) for line in lines.itertuples()]
     verdicts = [None if more is None and error > margin else not more for more, error in above]
     text = f"{mine}'s {NAMES[measure]} is not above {theirs}'s" + (" anywhere" if len(lines) > 1 else "")
     _conclude(claims, text, place, lines, verdicts)
@@ -210,8 +204,8 @@ def consistent_between(
     lines = over_sets(consistent(rows, method, cell), cell)
     (total,) = over_sets(consistent(_together(rows, cell), method, ["cell"]), ["cell"]).itertuples()
     top = high if high < 100 else np.inf
-    outside = [_inside(line, low, top) is False for line in lines.itertuples()]
-    inside = _inside(total, low, top) and lines["value"].between(low, top).all()
+    outside = [is_between(line.value, line.error, low, top) is False for line in lines.itertuples()]
+    inside = is_between(total.value, total.error, low, top) and lines["value"].between(low, top).all()
     wanted = f"between {low:g} and {high:g} %" if high < 100 else f"at least {low:g} %"
     text = f"Of {method}'s successes {wanted} are consistent"
     _conclude(claims, text, place, lines, [not out if out or inside else None for out in outside], sign="")
@@ -226,7 +220,7 @@ def less_consistent(claims: Claims, rows: pd.DataFrame, mine: str, theirs: str, 
     """Of one method's successes a smaller part is consistent than of another's, in every cell."""
     lines = over_sets(consistent(rows, theirs, cell) - consistent(rows, mine, cell), cell)
     text = f"Of {mine}'s successes fewer are consistent than of {theirs}'s" + (" everywhere" if len(lines) > 1 else "")
-    _conclude(claims, text, place, lines, [_above(line, MARGIN) for line in lines.itertuples()])
+    _conclude(claims, text, place, lines, [is_above(line.value, line.error, MARGIN) for line in lines.itertuples()])
 
 
 def lower_on(claims: Claims, rows: pd.DataFrame, method: str, dataset: str, other: str, place: str) -> None:
@@ -241,7 +235,7 @@ def lower_on(claims: Claims, rows: pd.DataFrame, method: str, dataset: str, othe
         }
     )
     text = f"{method} has a lower FR_N on {dataset} than on {other}, with every model"
-    above = [_above(line, APART) for line in change.itertuples()]
+    above = [is_above(line.value, line.error, APART) for line in change.itertuples()]
     _conclude(claims, text, place, change, [None if more is None else not more for more in above])
 
 
@@ -253,8 +247,8 @@ def rarely(claims: Claims, rows: pd.DataFrame, method: str, most: float, place: 
     of = rows[rows["method"] == method]
     lines, total = means(of, "fr_n", cell), means(_together(of, cell), "fr_n", ["cell"])
     text = f"{method} succeeds on less than {most:g} % of the images" + (" everywhere" if len(lines) > 1 else "")
-    verdicts = [_inside(line, -np.inf, most) for line in lines.itertuples()]
-    if False in [_inside(line, -np.inf, most) for line in total.itertuples()]:
+    verdicts = [is_between(line.value, line.error, -np.inf, most) for line in lines.itertuples()]
+    if False in [is_between(line.value, line.error, -np.inf, most) for line in total.itertuples()]:
         verdicts.append(False)
     lines = lines.set_axis([_named(name) for name in lines.index]).sort_values("value", ascending=False)
     _conclude(claims, text, place, pd.concat([lines, total]), verdicts, sign="")
@@ -269,7 +263,7 @@ def trend(claims: Claims, text: str, place: str, curve: pd.DataFrame, least: flo
     total = _paired(sign * curve, curve.columns[0], curve.columns[-1])
     steps = [_paired(sign * curve, a, b) for a, b in pairwise(curve.columns)]
     back = any(change < -max(error, least / 100) for change, error in steps)
-    verdict = _above(pd.Series({"value": total[0], "error": total[1]}), least)
+    verdict = is_above(*total, least)
     if len(curve) < FEWEST:
         claims.check(text, place, _arrows(curve), None, FEW)
     elif curve.mean().min() >= 100 - MARGIN:

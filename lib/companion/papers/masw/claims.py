@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from companion.report.claims import Claims
+from companion.report.claims import Claims, is_above
 
 MARGIN = 1.0  # percentage points
 SLACK = 2.0  # percentage points that a rate may be short of what is claimed
@@ -228,6 +228,5 @@ def _judged(difference: float, margin: float, images: int) -> tuple[bool | None,
     """Verdict and reason for a difference that should be positive."""
     if images < FEWEST:
         return None, FEW
-    if abs(difference) <= margin:
-        return None, CLOSE
-    return bool(difference > 0), ""
+    verdict = is_above(difference, margin)
+    return verdict, CLOSE if verdict is None else ""

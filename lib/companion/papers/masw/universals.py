@@ -18,7 +18,7 @@ from companion.papers.masw.claims import CLOSE, NAMES, RATIO, gap
 from companion.papers.masw.claims import FEW as FEW_IMAGES
 from companion.papers.masw.claims import FEWEST as FEWEST_IMAGES
 from companion.report import Table, beside
-from companion.report.claims import Claims
+from companion.report.claims import Claims, is_above
 from companion.sampling import ranked_images
 from companion.sampling.choice import Selection
 from flipbook import universal
@@ -403,9 +403,9 @@ def clearer(
 ) -> None:  # fmt: skip
     """Of a probability one method's perturbation gives more than another's, image by image, by `MARGIN` points."""
     difference, error, images = gap(rows, mine, theirs, measure)
-    close = abs(difference) <= max(MARGIN, error)
-    reason = FEW_IMAGES if images < FEWEST_IMAGES else CLOSE if close else ""
-    claims.check(text, place, f"{difference:+.1f} ± {error:.1f} points", None if reason else difference > 0, reason)
+    verdict = is_above(difference, error, MARGIN)
+    reason = FEW_IMAGES if images < FEWEST_IMAGES else CLOSE if verdict is None else ""
+    claims.check(text, place, f"{difference:+.1f} ± {error:.1f} points", None if reason else verdict, reason)
 
 
 def differences(lines: pd.DataFrame, mine: str, theirs: str, measure: str) -> pd.Series:
@@ -428,9 +428,8 @@ def _judged(gaps: pd.Series) -> tuple[bool | None, str]:
     """Verdict and reason for differences that should be positive."""
     if len(gaps) < FEWEST:
         return None, FEW
-    if abs(gaps.mean()) <= max(MARGIN, _error(gaps)):
-        return None, CLOSE
-    return bool(gaps.mean() > 0), ""
+    verdict = is_above(gaps.mean(), _error(gaps), MARGIN)
+    return verdict, CLOSE if verdict is None else ""
 
 
 def _points(gaps: pd.Series) -> str:

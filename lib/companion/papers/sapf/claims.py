@@ -8,7 +8,7 @@ few pairs turn it.
 import numpy as np
 import pandas as pd
 
-from companion.report.claims import Claims
+from companion.report.claims import Claims, is_above
 
 MARGIN = 0.03
 SLACK = 2.0  # percentage points that a rate may be short of what is claimed
@@ -35,10 +35,8 @@ def smaller(claims: Claims, text: str, place: str, ratio: pd.Series) -> None:
     figures = (
         f"ratio {np.exp(mean):.2f} ({low:.2f} to {high:.2f}), below 1 on {100 * (ratio < 1).mean():.0f} % of pairs"
     )
-    if abs(mean) < max(MARGIN, 2 * error):
-        claims.check(text, place, figures, None, "too close for a verdict")
-    else:
-        claims.check(text, place, figures, mean < 0)
+    verdict = is_above(-mean, 2 * error, MARGIN)
+    claims.check(text, place, figures, verdict, "too close for a verdict" if verdict is None else "")
 
 
 def beats(claims: Claims, rows: pd.DataFrame, mine: str, theirs: str, norms: tuple[str, ...], place: str) -> None:
