@@ -301,7 +301,7 @@ def test_printed_rows_in_order():
     [
         (lambda _: paper.settings("table-05"), "did you mean 'table-0.'"),
         (lambda _: paper.settings("table-01", "paper"), "no paper profile yet"),
-        (lambda _: paper.settings("table-01", "cluster"), "choose 'laptop' or 'paper'"),
+        (lambda _: paper.settings("table-01", "cluster"), "choose one of 'laptop', 'paper'"),
         (lambda _: paper.size(EASY, images=-1), "images is -1: give a positive number, or 0"),
         (lambda setup: paper.learn(setup, "CMLU"), "method is 'CMLU': did you mean"),
     ],

@@ -1,4 +1,4 @@
-"""Pairs hold their target set, trials aim at Ω or Ψ, failures count as clean, and tables join the printed rows."""
+"""Pairs hold their target set, configs aim at Ω or Ψ, failures count as clean, and tables join the printed rows."""
 
 import inspect
 import math

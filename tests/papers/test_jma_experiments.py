@@ -1,4 +1,4 @@
-"""The printed tables become trials, and scenes have the targets that the paper asks for."""
+"""The printed tables become configs, and setups have the targets that the paper asks for."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""How long steps are: the panel's rate and parts of it, as shares of the ball."""
+"""How long steps are: the setting's rate and parts of it, as shares of the ball."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Table 1's rows become trials, pairs have other classes as targets, and k is chosen by each of its rules."""
+"""Table 1's rows become configs, pairs have other classes as targets, and k is chosen by each of its rules."""
 
 import inspect
 import tarfile

@@ -1,6 +1,6 @@
 """The experiments of the CMLU paper (Mahmood, Elhamifar; CVPR 2025), section 5.
 
-A `Scene` is one column group of its tables: a victim, training and test images, the labels that may be attacked and the
+A `Setup` is one column group of its tables: a victim, training and test images, the labels that may be attacked and the
 target sets, the same for every method. What is learnt on it is kept in the store and found again by content, so that
 the tables and figures that need the same vectors train them once.
 """
@@ -14,6 +14,7 @@ import pandas as pd
 
 from companion import victims
 from companion.papers.pools import clean_logits, first_images
+from companion.papers.sizes import on_a_laptop_only, resized
 from companion.victims.loading import labels as label_names
 from flipbook import universal
 from flipbook.storage import fingerprint, places
@@ -110,7 +111,7 @@ _COCO = [
 ]
 # Ours: the one victim that the published ε suits. Few notebooks look at it, and at nothing but pairs of labels.
 _EASY = Setting("VOC 2012", "ResNet", "pictograms20-resnet", epsilon=0.05, size=Size(sets=6, epochs=10))
-# Its scenes hold up to twenty labels and more. They are larger, and there are more sets: half the images a vector.
+# Its setups hold up to twenty labels and more. They are larger, and there are more sets: half the images a vector.
 _OPEN = Setting(
     "OpenImages",
     "ASL",
@@ -119,7 +120,7 @@ _OPEN = Setting(
     kappa=0.5,
     size=Size(labels=24, sets=4, images=24, batch=8, training=1800, test=1200, attacked=40),
 )
-_PANELS = {
+_SETTINGS = {
     "table-01": [*_NUS, *_COCO],
     "table-02": [_OPEN],
     "table-03": [_NUS[0]],
@@ -133,41 +134,33 @@ _PANELS = {
 
 
 def settings(artefact: str, profile: str = "laptop") -> list[Setting]:
-    """The panels of a table or figure.
+    """The settings of a table or figure.
 
     Raises
     ------
     ValueError
         For an artefact that is not of this paper, and for the paper profile: its data and models are not there yet.
     """
-    if artefact not in _PANELS:
-        near = difflib.get_close_matches(str(artefact), _PANELS, 1, 0)[0]
-        raise ValueError(f"artefact is {artefact!r}: did you mean {near!r}? The CMLU paper has {', '.join(_PANELS)}")
-    if profile == "paper":
-        raise ValueError(
-            f"{artefact} has no paper profile yet: there are no loaders of NUS-WIDE and OpenImages, and for MS-COCO "
-            "none of the paper's models; run it with profile 'laptop'"
-        )
-    if profile != "laptop":
-        raise ValueError(f"profile is {profile!r}: choose 'laptop' or 'paper'")
-    return _PANELS[artefact]
+    if artefact not in _SETTINGS:
+        near = difflib.get_close_matches(str(artefact), _SETTINGS, 1, 0)[0]
+        raise ValueError(f"artefact is {artefact!r}: did you mean {near!r}? The CMLU paper has {', '.join(_SETTINGS)}")
+    missing = "there are no loaders of NUS-WIDE and OpenImages, and for MS-COCO none of the paper's models"
+    on_a_laptop_only(artefact, profile, missing)
+    return _SETTINGS[artefact]
 
 
 def size(setting: Setting, **asked: int) -> Size:
-    """The panel's own size, with what is not 0 in its place."""
-    for name, value in asked.items():
-        if value < 0:
-            raise ValueError(f"{name} is {value}: give a positive number, or 0 for the profile's own")
-    return replace(setting.size, **{name: value for name, value in asked.items() if value})
+    """The setting's own size, with what is not 0 in its place."""
+    return resized(setting.size, **asked)
 
 
 @dataclass(frozen=True, eq=False)
 class Setup:
-    """All that the methods of one panel share.
+    """All that the methods of one setting share.
 
     Attributes
     ----------
-    panel, size : Panel, Size
+    setting, size : Setting, Size
     train, test : Pool
         Victim with training and with test images.
     labels : tuple of int
@@ -250,11 +243,11 @@ def laptop_options(method: str, size: Size) -> dict[str, int]:
 
 
 def learn(setup: Setup, method: str, of: int = 1, options: dict | None = None, **changes):
-    """Train a method on a scene, or take what was trained before from the store.
+    """Train a method on a setup, or take what was trained before from the store.
 
     Parameters
     ----------
-    scene : Scene
+    setup : Setup
     method : str
         One of `METHODS`.
     of : int
@@ -262,7 +255,7 @@ def learn(setup: Setup, method: str, of: int = 1, options: dict | None = None, *
     options : dict, optional
         Of the method's function, beside the laptop's own, such as {"penalty": 0.0}; not for Oracle and Or-S.
     changes
-        Fields of `Training` that differ from the scene's, such as kappa=30; a changed epsilon takes ξ = ε / 5 with it.
+        Fields of `Training` that differ from the setup's, such as kappa=30; a changed epsilon takes ξ = ε / 5 with it.
 
     Returns
     -------
@@ -300,7 +293,7 @@ def rates(setup: Setup, methods: Sequence[str] = METHODS, test: Pool | None = No
 
     Parameters
     ----------
-    scene : Scene
+    setup : Setup
     methods : sequence of str
     test : Pool, optional
         Of another victim of the same labels, for transfer: images are chosen by its predictions.

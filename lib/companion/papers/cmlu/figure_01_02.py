@@ -22,7 +22,7 @@ def composed(setup: Setup, omega: tuple[int, int], shown: Sequence[int]) -> Figu
 
     Parameters
     ----------
-    scene : Scene
+    setup : Setup
     omega : (int, int)
         The pair of labels.
     shown : sequence of int

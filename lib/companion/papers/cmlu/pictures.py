@@ -22,7 +22,7 @@ def rates_by_size(means: pd.DataFrame, setups: Sequence[Setup]) -> Figure:
     ----------
     means : DataFrame
         Of `tables.means`, methods of `experiments.clipped` among them.
-    scenes : sequence of Scene
+    setups : sequence of Setup
     """
     size = (2.75 * len(setups) + 1.2, 6.4)
     figure, axes = plt.subplots(2, len(setups), figsize=size, sharey=True, squeeze=False, layout="constrained")
@@ -59,7 +59,7 @@ def many_targets(means: pd.DataFrame, printed: pd.DataFrame, setup: Setup) -> Fi
         Of `tables.means`, methods of `experiments.clipped` among them.
     printed : DataFrame
         Rows of Table 2.
-    scene : Scene
+    setup : Setup
     """
     theirs = printed.rename(columns={"target_set_size": "size"})
     theirs = theirs.assign(**{name: pd.to_numeric(theirs[name]) for name in ("size", "fr", "ntr")})
@@ -95,10 +95,10 @@ def costs(rows: pd.DataFrame, growth: pd.DataFrame, setup: Setup) -> Figure:
     Parameters
     ----------
     rows : DataFrame
-        Of `experiments.rates` on this scene.
+        Of `experiments.rates` on this setup.
     growth : DataFrame
         Of `costs.growth`.
-    scene : Scene
+    setup : Setup
     """
     figure, (left, right) = plt.subplots(1, 2, figsize=(WIDTH * 1.3, 3.8), layout="constrained", width_ratios=(1.2, 1))
     _served(left, rows, 2 ** len(setup.labels) - 1)

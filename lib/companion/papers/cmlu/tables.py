@@ -132,13 +132,13 @@ def in_order(printed: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
 
 
 def describe(setting: Setting) -> str:
-    """A panel's victim with what it stands in for and its quality, as captions say it."""
+    """A setting's victim with what it stands in for and its quality, as captions say it."""
     about = victims.describe(setting.victim)
     return f"{setting.victim} ({about.stands_for}; {about.metric} {about.quality:.3f}; ε = {setting.epsilon:g})"
 
 
 def captions(setups: Sequence[Setup]) -> str:
-    """The data sets of some scenes."""
+    """The data sets of some setups."""
     found = {setup.setting.data: datasets.load(setup.setting.data, "test").caption for setup in setups}
     return "; ".join(found.values())
 
@@ -195,7 +195,7 @@ def growth(setup: Setup, images: int = 2) -> pd.DataFrame:
 
     Parameters
     ----------
-    scene : Scene
+    setup : Setup
     images : int
         An epoch's images for each vector; few of them will do, the passes are in proportion.
 

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from companion import datasets, paths, victims
 from companion.papers.pools import clean_logits, first_images
+from companion.papers.sizes import less, on_a_laptop_only, resized
 from companion.papers.with_logits import with_logits
 from companion.sampling import target_sets
 from companion.victims import graphs
@@ -48,7 +49,7 @@ _HEADS = {"ML-GCN": "gcn", "ASL": "asl", "ML-Decoder": "decoder"}
 _STANDS = {"PASCAL-VOC": "pictograms20", "NUS-WIDE": "pictograms81"}
 # Sets of five labels are rare in pictograms268: the test images alone have eight of them.
 _OPEN_IMAGES = Setting("OpenImages", "ASL", "pictograms268", "pictograms268-asl", ("test", "validation"))
-_PANELS = {
+_SETTINGS = {
     "table-01": [Setting(dataset, m, d, f"{d}-{head}") for m, head in _HEADS.items() for dataset, d in _STANDS.items()],
     "table-02": [_OPEN_IMAGES],
     "figure-01": [_OPEN_IMAGES],
@@ -65,18 +66,13 @@ def settings(artefact: str, profile: str = "laptop") -> list[Setting]:
         For an artefact without victims, and for the paper profile: nobody published classifiers of VOC or NUS-WIDE
         that know abstract labels, and there is no loader for Open Images yet.
     """
-    check_choice("artefact", artefact, tuple(_PANELS))
-    check_choice("profile", profile, ("laptop", "paper"))
-    if profile == "paper":
-        raise ValueError(
-            f"{artefact} has no paper profile yet: there are no paper-scale victims that know abstract labels; "
-            "run it with profile 'laptop'"
-        )
-    return _PANELS[artefact]
+    check_choice("artefact", artefact, tuple(_SETTINGS))
+    on_a_laptop_only(artefact, profile, "there are no paper-scale victims that know abstract labels")
+    return _SETTINGS[artefact]
 
 
 def setting(artefact: str, profile: str, model: str) -> Setting:
-    """The panel of an artefact with a model as printed, such as "ASL"."""
+    """The setting of an artefact with a model as printed, such as "ASL"."""
     found = {setting.model: setting for setting in settings(artefact, profile)}
     check_choice("model", model, tuple(found))
     return found[model]
@@ -122,10 +118,7 @@ _PAPER = {
 def size(artefact: str, **asked: int) -> Size:
     """An artefact's size on a laptop, with what is not 0 in its place; the names are those of `Size`."""
     check_choice("artefact", artefact, tuple(_SIZES))
-    for name, value in asked.items():
-        if value < 0:
-            raise ValueError(f"{name} is {value}: give a positive number, or 0 for the laptop's own")
-    return replace(_SIZES[artefact], **{name: value for name, value in asked.items() if value})
+    return resized(_SIZES[artefact], "the laptop's own", **asked)
 
 
 @dataclass(frozen=True)
@@ -304,15 +297,15 @@ def deepfools(setup: Setup, max_iterations: int, mode: str = "all") -> list[Atta
 
 
 def run(setup: Setup, configs: list[AttackConfig], within: float | None = None, **options) -> pd.DataFrame:
-    """Rows of `evaluation.grid` on the pairs of a scene, with GMLA's measures.
+    """Rows of `evaluation.grid` on the pairs of a setup, with GMLA's measures.
 
     Parameters
     ----------
-    scene : Scene
-    trials : list of AttackConfig
+    setup : Setup
+    configs : list of AttackConfig
         From this module.
     within : float, optional
-        Which answers count: without it those that reached the trial's goal, with it those that change no pixel by more.
+        Which answers count: without it those that reached their goal, with it those that change no pixel by more.
         In place of others the clean image is measured, as in the authors' program.
     options
         For `evaluation.grid`.
@@ -383,13 +376,13 @@ EXTRA = ("FR_S global", "NT_R of successes", "pairs", "passes")
 
 
 def describe(setting: Setting) -> str:
-    """A panel's victim with what it stands in for, as captions say it."""
+    """A setting's victim with what it stands in for, as captions say it."""
     about = victims.describe(setting.victim)
     return f"{setting.victim} (stands in for {about.stands_for}, {about.metric} {about.quality:.3f})"
 
 
 def summary(setups: list[Setup]) -> str:
-    """Victims, images to choose from, target sets and pairs of some scenes, a line each."""
+    """Victims, images to choose from, target sets and pairs of some setups, a line each."""
     lines = []
     for setup in setups:
         clean, sets = setup.clean, setup.sets
@@ -407,9 +400,8 @@ def reduced(artefact: str, size: Size, setups: list[Setup]) -> str:
     """What is smaller than in the paper: target sets, images for each and steps."""
     full, sets = _PAPER[artefact], max(len(setup.sets) for setup in setups)
     parts = [f"{sets} target sets"] if sets < full.sets else []
-    parts += [f"{size.images} of {full.images} images a set"] if size.images < full.images else []
-    parts += [f"{size.iterations} of {full.iterations} steps"] if size.iterations < full.iterations else []
-    return ", ".join(parts)
+    smaller = less((size.images, full.images, "images a set"), (size.iterations, full.iterations, "steps"))
+    return ", ".join(parts + smaller)
 
 
 def cosines(rows: pd.DataFrame) -> Tensor:

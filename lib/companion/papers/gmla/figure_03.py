@@ -41,7 +41,7 @@ class _Box:
 
 
 def draw(graph: KnowledgeGraph, highlight: Mapping[str, Sequence[str]] | None = None) -> Figure:
-    """Draw a graph, roots at the left and one leaf a row; the roots of a shallow forest stand in panels side by side.
+    """Draw a graph, roots at the left and one leaf a row; the roots of a shallow forest stand in settings side by side.
 
     Annotated labels are in filled boxes, abstract ones slanted in open boxes. Each root lends its tree a colour, unless
     something is highlighted.
@@ -76,7 +76,7 @@ def draw(graph: KnowledgeGraph, highlight: Mapping[str, Sequence[str]] | None = 
     figure = plt.figure(figsize=(wide, high))
     axis = figure.add_axes((0, 0, 1, 1), xlim=(0, wide), ylim=(high, 0))
     axis.axis("off")
-    free = (wide - sum(across)) / (len(settings) + 1)  # before, between and after the panels
+    free = (wide - sum(across)) / (len(settings) + 1)  # before, between and after the settings
     _legend(axis, graph, list(highlight), free, em)
     colours, left = _colours(graph, groups), free
     for setting, reach in zip(settings, across, strict=True):
@@ -120,7 +120,7 @@ def _rows(graph: KnowledgeGraph, setting: Sequence[int]) -> float:
 
 
 def _columns(graph: KnowledgeGraph, widths: list[float], setting: Sequence[int], em: float) -> list[float]:
-    """Where the boxes of each depth begin, and last where the panel ends, in inches from its left."""
+    """Where the boxes of each depth begin, and last where the setting ends, in inches from its left."""
     depths, widest = graph.depth.tolist(), {}
     for node in (node for root in setting for node in _below(graph, root)):
         widest[depths[node]] = max(widest.get(depths[node], 0.0), widths[node])
@@ -158,7 +158,7 @@ def _balanced(graph: KnowledgeGraph, count: int) -> list[list[int]]:
 
 
 def _placed(graph, widths, setting, left: float, em: float, colours) -> dict[int, _Box]:
-    """Boxes of a panel: leaves one below the other, every other label half-way between its first and last child."""
+    """Boxes of a setting: leaves one below the other, every other label half-way between its first and last child."""
     starts = _columns(graph, widths, setting, em)
     boxes: dict[int, _Box] = {}
     line = -0.5 - BETWEEN

@@ -1,6 +1,6 @@
 """The experiments of the JMA paper (Tondi, Guo, Pancino, Barni; arXiv 2401.01199), sections VI and VII.
 
-The printed tables are the grid: every row of data/reported/jma/*.csv names a method and its parameters, and `trials`
+The printed tables are the grid: every row of data/reported/jma/*.csv names a method and its parameters, and `configs`
 turns each into the attack with those hyper-parameters.
 """
 
@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from companion import datasets, victims
+from companion.papers.sizes import less, resized
 from companion.sampling import choice
 from flipbook import attacks
 from flipbook.evaluation import AttackConfig
@@ -25,7 +26,7 @@ class Setting:
     Attributes
     ----------
     letter : str
-        As in the `panel` column of the printed numbers; empty where a table has one panel.
+        As in the `setting` column of the printed numbers; empty where a table has one setting.
     data, victim : str
         Names for `datasets.load` and `victims.load`.
     target : str
@@ -43,7 +44,7 @@ class Setting:
 
 
 _NETS = {"a": "resnet", "b": "vit", "c": "mlp"}  # for ResNet50, ViT-B/16 and CLIP + MLP
-_PANELS = {
+_SETTINGS = {
     "table-01": [Setting("", "signs43", "signs43-onehot", "class")],
     "table-02": [Setting("", "pictograms238", "pictograms238-onehot", "class")],
     "table-03": [Setting("", "signs32", "signs32-ecoc", "class")],
@@ -65,8 +66,8 @@ _PANELS = {
         Setting("b", "pictograms81", "pictograms81-mlp", "off", False),
     ],
 }
-# The paper profile: data and victim of each panel, by its letter, as far as loaders and architectures go. CLIP + MLP
-# (panels X-XI c, XII b, XIII and XIV) is missing.
+# The paper profile: data and victim of each setting, by its letter, as far as loaders and architectures go. CLIP + MLP
+# (settings X-XI c, XII b, XIII and XIV) is missing.
 _INCEPTION = {"": ("voc2012", "voc2012-inception-v3")}
 _TORCHVISION = {"a": ("voc2012-224", "voc2012-resnet-50"), "b": ("voc2012-224", "voc2012-vit-b-16")}
 _PAPER = {
@@ -78,21 +79,21 @@ _PAPER = {
 
 
 def settings(artefact: str, profile: str = "laptop") -> list[Setting]:
-    """The panels of a table: stand-ins in the laptop profile, the paper's own data and victims in the paper profile.
+    """The settings of a table: stand-ins in the laptop profile, the paper's own data and victims in the paper profile.
 
     Raises
     ------
     ValueError
         For a table that is not of this paper, and in the paper profile for data or victims that are not there yet.
     """
-    if artefact not in _PANELS:
-        raise ValueError(f"artefact is {artefact!r}: the JMA paper's tables are {', '.join(_PANELS)}")
+    if artefact not in _SETTINGS:
+        raise ValueError(f"artefact is {artefact!r}: the JMA paper's tables are {', '.join(_SETTINGS)}")
     if profile == "laptop":
-        return _PANELS[artefact]
+        return _SETTINGS[artefact]
     if profile != "paper":
         raise ValueError(f"profile is {profile!r}: choose 'laptop' or 'paper'")
     if artefact not in _PAPER:
-        missing = ", ".join(sorted({setting.data for setting in _PANELS[artefact]}))
+        missing = ", ".join(sorted({setting.data for setting in _SETTINGS[artefact]}))
         raise ValueError(
             f"{artefact} has no paper profile yet: there are no paper-scale victims for what {missing} stands in for; "
             f"run it with profile 'laptop', or one of {', '.join(_PAPER)}"
@@ -100,7 +101,7 @@ def settings(artefact: str, profile: str = "laptop") -> list[Setting]:
     own = _PAPER[artefact]
     return [
         replace(setting, data=own[setting.letter][0], victim=own[setting.letter][1])
-        for setting in _PANELS[artefact]
+        for setting in _SETTINGS[artefact]
         if setting.letter in own
     ]
 
@@ -112,7 +113,7 @@ class Size:
     Attributes
     ----------
     images : int
-        Attacked images a panel; the paper has 200.
+        Attacked images a setting; the paper has 200.
     largest_search : int
         Rows whose search over λ may take more gradient steps than this (n_bs · n_it,max) are left out.
     largest_loop : int
@@ -137,17 +138,13 @@ def size(artefact: str, profile: str, images: int = 0, largest_search: int = 0, 
     ValueError
         For a negative number.
     """
-    asked = {"images": images, "largest_search": largest_search, "largest_loop": largest_loop}
-    for name, value in asked.items():
-        if value < 0:
-            raise ValueError(f"{name} is {value}: give a positive number, or 0 for the profile's own")
     base = Size(_LAPTOP_IMAGES.get(artefact, 6), 10_000, 500) if profile == "laptop" else _FULL
-    return replace(base, **{name: value for name, value in asked.items() if value})
+    return resized(base, images=images, largest_search=largest_search, largest_loop=largest_loop)
 
 
 @dataclass(frozen=True)
 class Setup:
-    """All that a panel's attacks share: the victim, the images and what they must become."""
+    """All that a setting's attacks share: the victim, the images and what they must become."""
 
     setting: Setting
     model: torch.nn.Module
@@ -163,7 +160,7 @@ class Setup:
 
 
 def setup(setting: Setting, images: int, device: str = "cpu", seed: int = 0) -> Setup:
-    """Load a panel's victim, draw its test images, and give every image its target (section VI-A).
+    """Load a setting's victim, draw its test images, and give every image its target (section VI-A).
 
     Images and targets are keyed by `seed` and the image, so that more images extend the list.
     """
@@ -204,13 +201,13 @@ def _goal(setting: Setting, chosen: choice.Selection, data, codebook: Tensor | N
 
 
 def configs(rows: pd.DataFrame, setup: Setup, size: Size) -> list[AttackConfig]:
-    """One trial for each distinct printed row that this profile runs.
+    """One config for each distinct printed row that this profile runs.
 
     Parameters
     ----------
     rows : DataFrame
-        Printed rows of one panel, from `report.reported`.
-    scene : Scene
+        Printed rows of one setting, from `report.reported`.
+    setup : Setup
         Gives LOTS its target logits.
     size : Size
         Which rows are too long.
@@ -337,7 +334,7 @@ def outcomes(rows: pd.DataFrame) -> list[str]:
 
 
 def describe(setting: Setting) -> str:
-    """A panel's victim with what it stands in for, as captions say it."""
+    """A setting's victim with what it stands in for, as captions say it."""
     about = victims.describe(setting.victim)
     return f"{setting.victim} (stands in for {about.stands_for})" if about.stands_for else setting.victim
 
@@ -353,5 +350,5 @@ def reduced(printed: pd.DataFrame, configs: list[AttackConfig], images: int) -> 
     ran = {(config.method, config.parameters) for config in configs}
     wanted = printed.drop_duplicates(["method", "parameters"])
     left_out = [f"{m} {p}" for m, p in zip(wanted["method"], wanted["parameters"], strict=True) if (m, p) not in ran]
-    parts = [f"{images} of 200 images"] if images < 200 else []
+    parts = less((images, 200, "images"))
     return "; ".join(parts + ([f"without {', '.join(left_out)}"] if left_out else []))

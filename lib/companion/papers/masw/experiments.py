@@ -1,7 +1,7 @@
 """The experiments of the MASW paper (Su, Wu and Zhu), section V and its supplement: attacks on single images.
 
 A table is a set of blocks, (case, k): case "" is untargeted, and "best", "random" and "worst" are targeted. Every block
-of a panel attacks the same images, and what is run for one table is found again by the others: S.IX to S.XI are made
+of a setting attacks the same images, and what is run for one table is found again by the others: S.IX to S.XI are made
 from the runs of Tables I and III to V. `universals` has the attacks with one perturbation for all images.
 """
 
@@ -17,6 +17,7 @@ from torch import Tensor
 
 from companion import datasets, victims
 from companion.papers.masw import generators
+from companion.papers.sizes import less, on_a_laptop_only, resized
 from companion.sampling import ranked_images
 from flipbook import attacks, evaluation
 from flipbook.attacks.kfool import RELEASED
@@ -65,7 +66,7 @@ class Setting:
 
 
 _SAME_SQUARE = 5 * 64 / 300  # the published 5 at the mean square that it has on 300 x 300 pixels
-_PANELS = {
+_SETTINGS = {
     "VOC 2012": Setting("VOC 2012", "Inception-v3", "pictograms20-resnet", _SAME_SQUARE, 0.9),
     "COCO 2014": Setting("COCO 2014", "ResNet-50", "pictograms80-resnet", _SAME_SQUARE, 1.25),
     "NUS-WIDE": Setting("NUS-WIDE", "TResNet", "pictograms81-asl", _SAME_SQUARE, 2.0, 0.0075),
@@ -74,22 +75,18 @@ _PANELS = {
 
 
 def settings(which: Sequence[str] = SMALL, profile: str = "laptop") -> list[Setting]:
-    """The panels of these data sets, as printed.
+    """The settings of these data sets, as printed.
 
     Raises
     ------
     ValueError
         For another data set, and for the paper profile: there are no loaders of these sets and no victims yet.
     """
-    check_choice("profile", profile, ("laptop", "paper"))
     for name in which:
-        check_choice("dataset", name, tuple(_PANELS))
-    if profile == "paper":
-        raise ValueError(
-            f"{', '.join(which)}: no paper profile yet, there are no loaders of these data sets with the paper's "
-            "models; run it with profile 'laptop'"
-        )
-    return [_PANELS[name] for name in which]
+        check_choice("dataset", name, tuple(_SETTINGS))
+    missing = "there are no loaders of these data sets with the paper's models"
+    on_a_laptop_only(", ".join(which), profile, missing)
+    return [_SETTINGS[name] for name in which]
 
 
 @dataclass(frozen=True)
@@ -99,7 +96,7 @@ class Size:
     Attributes
     ----------
     images : int
-        Attacked images a panel; the paper has 1000.
+        Attacked images a setting; the paper has 1000.
     iterations : int
         T of the attacks that have 300 in the paper.
     """
@@ -123,16 +120,13 @@ PAPER = Size(1000, 300)
 
 
 def size(setting: Setting, **asked: int) -> Size:
-    """A panel's size on a laptop, with what is not 0 in its place; the names are those of `Size`."""
-    for name, value in asked.items():
-        if value < 0:
-            raise ValueError(f"{name} is {value}: give a positive number, or 0 for the profile's own")
-    return replace(_LAPTOP[setting.dataset], **{name: value for name, value in asked.items() if value})
+    """A setting's size on a laptop, with what is not 0 in its place; the names are those of `Size`."""
+    return resized(_LAPTOP[setting.dataset], **asked)
 
 
 @dataclass(frozen=True, eq=False)
 class Setup:
-    """A panel's victim and the images that all attacks start from.
+    """A setting's victim and the images that all attacks start from.
 
     Attributes
     ----------
@@ -190,7 +184,7 @@ class Setup:
 
 
 def setup(setting: Setting, size: Size, device: str = "cpu", seed: int = 0) -> Setup:
-    """Load a panel's victim and draw its images, keyed by `seed`: more images extend the list."""
+    """Load a setting's victim and draw its images, keyed by `seed`: more images extend the list."""
     model, data = victims.load(setting.victim, device=device), datasets.load(setting.data, split="test")
     return Setup(setting, size, model, data, ranked_images.select(model, data, size.images, LARGEST_K, seed), seed)
 
@@ -246,7 +240,7 @@ def config(
 
     Parameters
     ----------
-    scene : Scene
+    setup : Setup
     method : str
         As printed.
     block : (str, int)
@@ -286,7 +280,7 @@ def _few_steps(setting: Setting, case: str) -> dict[str, int]:
 
 
 def run(setup: Setup, configs: dict[Block, list[AttackConfig]], **options) -> pd.DataFrame:
-    """Rows of `evaluation.grid` for the trials of some blocks.
+    """Rows of `evaluation.grid` for the configs of some blocks.
 
     Returns
     -------
@@ -326,7 +320,7 @@ def table_rows(setup: Setup, methods: Sequence[str], which: Sequence[Block], **o
 
 
 def _images(setup: Setup, method: str) -> int:
-    """How many of a scene's images a method attacks."""
+    """How many of a setup's images a method attacks."""
     n = len(setup.indices)
     return min(n, _FEW_IMAGES.get(method, n)) if setup.size.shortened else n
 
@@ -358,13 +352,13 @@ def summarise(rows: pd.DataFrame, by: Sequence[str] = BY) -> pd.DataFrame:
 
 
 def describe(setting: Setting) -> str:
-    """A panel's victim with what it stands in for and its quality, as captions say it."""
+    """A setting's victim with what it stands in for and its quality, as captions say it."""
     about = victims.describe(setting.victim)
     return f"{setting.victim} for {setting.dataset} and {setting.model} ({about.metric} {about.quality:.3f})"
 
 
 def summary(setups: Iterable[Setup]) -> str:
-    """Victims and images of some scenes, a line each."""
+    """Victims and images of some setups, a line each."""
     lines = []
     for setup in setups:
         setting, found, present = setup.setting, setup.found, setup.present
@@ -383,12 +377,12 @@ def reduced(setups: Iterable[Setup], methods: Sequence[str] = (), cases: Sequenc
     parts, less_still = [], {}
     for setup in setups:
         images, T = len(setup.indices), setup.size.iterations
-        less = [f"{images} of {PAPER.images} images"] if images < PAPER.images else []
+        smaller = less((images, PAPER.images, "images"))
         if setup.size.shortened:
-            less.append(f"T = {T} of {PAPER.iterations}")
+            smaller.append(f"T = {T} of {PAPER.iterations}")
             for name, case in itertools.product(methods, cases):
                 steps, own = _few_steps(setup.setting, case).get(name, T), _images(setup, name)
                 if steps < T:
                     less_still[f"{name} T = {steps}" + (f" on {own} images" if own < images else "")] = None
-        parts += [f"{setup.setting.dataset}: {', '.join(less)}"] if less else []
+        parts += [f"{setup.setting.dataset}: {', '.join(smaller)}"] if smaller else []
     return "; ".join(parts + ([", ".join(less_still)] if less_still else []))

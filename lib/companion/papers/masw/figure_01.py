@@ -22,7 +22,7 @@ STEP = 0.01  # of the grid on which adversarial points are looked for
 
 @dataclass(frozen=True)
 class Setting:
-    """One of the three panels.
+    """One of the three settings.
 
     Attributes
     ----------
@@ -48,7 +48,7 @@ class Setting:
 
     @property
     def labels(self) -> list[int]:
-        """All labels of the panel; in panel c label 3 does not exist."""
+        """All labels of the setting; in setting c label 3 does not exist."""
         return sorted({label for region in self.regions for label in region} | set(self.own + self.wanted))
 
 
@@ -91,11 +91,11 @@ def grid() -> Tensor:
 
 @dataclass(frozen=True, eq=False)
 class Fitted:
-    """A panel with a network that learnt its regions, and two adversarial points.
+    """A setting with a network that learnt its regions, and two adversarial points.
 
     Attributes
     ----------
-    panel : Panel
+    setting : Setting
     net : nn.Module
         Points (n, 2) to logits (n, labels).
     points : Tensor (3, 2)
@@ -109,7 +109,7 @@ class Fitted:
     logits: Tensor
 
     def mask(self, labels: tuple[int, ...]) -> Tensor:
-        """Which of the panel's labels these are, (labels,) of bool."""
+        """Which of the setting's labels these are, (labels,) of bool."""
         return torch.tensor([label in labels for label in self.setting.labels])
 
     def seen(self, row: int) -> list[int]:
@@ -218,7 +218,7 @@ def asr_eq1(present: Tensor, logits: Tensor, k: int) -> Tensor:
 
 
 def rates(setup: paper.Setup, k: int, methods: tuple[str, ...] = METHODS) -> pd.DataFrame:
-    """The three rates of untargeted attacks with the tables' settings, in percent over the scene's images.
+    """The three rates of untargeted attacks with the tables' settings, in percent over the setup's images.
 
     Returns
     -------
@@ -251,13 +251,13 @@ RELATION = {True: ">", False: "<"}
 
 
 def label_planes(settings: list[Fitted], asked: list[str]) -> Figure:
-    """Draw one plane a panel: regions with their labels, the clean point, two attacks, and below what measures say.
+    """Draw one plane a setting: regions with their labels, the clean point, two attacks, and below what measures say.
 
     Parameters
     ----------
-    panels : list of Fitted
+    settings : list of Fitted
     asked : list of str
-        What the attack of each panel is to do, for its title.
+        What the attack of each setting is to do, for its title.
     """
     figure, axes = plt.subplots(
         2, len(settings), figsize=(WIDTH * 1.6, 4.5), height_ratios=(1.25, 1), squeeze=False, layout="constrained"

@@ -80,13 +80,13 @@ def over_factors(
 
     Parameters
     ----------
-    scene : paper.Scene
+    setup : paper.Setup
     block : (str, int)
         Targeted.
     factors : sequence of float
         1 is always run, for it tells which constraints are hard.
     share : float
-        Of the panel's τ.
+        Of the setting's τ.
 
     Returns
     -------
@@ -230,13 +230,13 @@ def one_hard_constraint(
 
     Parameters
     ----------
-    scene : paper.Scene
+    setup : paper.Setup
     labels : int
         |Y|, at least 2.
     factor : float
         Weight of the hardest constraint, the one with the largest slack under equal weights.
     share : float
-        Of the panel's untargeted τ.
+        Of the setting's untargeted τ.
     images : int
         So many with these labels are attacked. Shown is the first that `OneHard.found` is about; without any, the
         first on which more are hidden; without any, the first.

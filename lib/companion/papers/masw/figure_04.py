@@ -50,7 +50,7 @@ def rankings(setup: paper.Setup, labels: int, k: int, case: str, **options) -> t
 
     Parameters
     ----------
-    scene : paper.Scene
+    setup : paper.Setup
     labels : int
         |Y|. The image is the first with so many labels on which both attacks reach their goals in full; without any
         the first.

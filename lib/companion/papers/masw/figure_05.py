@@ -75,7 +75,7 @@ class Steps:
 
     Attributes
     ----------
-    scene : paper.Scene
+    setup : paper.Setup
         Of this image alone.
     traces : dict of str to Tensor (steps + 1,)
         Of MASW: "hinges", "weight", "threshold" and "violated"; "TkML": its loss.
@@ -94,7 +94,7 @@ QUANTITIES = ("hinges", "violated", "weight", "threshold")
 
 
 def steps(setup: paper.Setup, block: paper.Block, **options) -> Steps:
-    """Run MASW and TkML on the scene's first image and keep what they see of it."""
+    """Run MASW and TkML on the setup's first image and keep what they see of it."""
     setup = setup[[0]]
     kinds = {"MASW": QUANTITIES, "TkML": ("loss",)}
     runs = {

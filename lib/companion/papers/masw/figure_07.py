@@ -16,7 +16,7 @@ def fooled_by_all(
 
     Parameters
     ----------
-    scene : Scene
+    setup : Setup
     methods : sequence of str
     k, skip, count : int
         `skip` such images are left to another figure. Where too few are fooled by all, those fooled by most follow.

@@ -352,7 +352,7 @@ def pull(goal: TopKEquals, logits: Tensor, pace: Pace, weights: Tensor) -> tuple
 
 
 def pulls(setup: Setup, block: Block, τ: float, max_iterations: int = 30) -> pd.DataFrame:
-    """Run TkML's loss without and with self-paced weights on all images of a scene, and look at z[k].
+    """Run TkML's loss without and with self-paced weights on all images of a setup, and look at z[k].
 
     Returns
     -------

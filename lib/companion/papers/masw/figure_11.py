@@ -25,7 +25,7 @@ def patience(setup: universals.Setup, k: int = 3, seeds: Sequence[int] = (0, 1),
 
     Parameters
     ----------
-    scene : Scene
+    setup : Setup
     k : int
     seeds : sequence of int
         Of the order of the training images.
@@ -73,7 +73,7 @@ def rate_curves(settings: dict[str, tuple[str, pd.DataFrame]], names: dict[str, 
 
     Parameters
     ----------
-    panels : dict of str to (str, DataFrame)
+    settings : dict of str to (str, DataFrame)
         By title: the setting's name, and the rates with the setting's values as index.
     names : dict of str to str
         What a column is called. Columns that begin with "train" are dashed.

@@ -39,7 +39,7 @@ def _config(setup: Setup, shown: str, hyper: dict) -> AttackConfig:
 
 
 def literal(setup: Setup, **options) -> pd.DataFrame:
-    """Rows of both readings of MADW on the first images, untargeted with k = 3, the printed one with the scene's T."""
+    """Rows of both readings of MADW on the first images, untargeted with k = 3, the printed one with the setup's T."""
     few, block = setup[list(range(min(LITERAL, len(setup.indices))))], ("", 3)
     letter = paper.config(few, "MADW", block, "printed", max_iterations=setup.size.iterations)
     configs = [

@@ -25,7 +25,7 @@ MEASURES = {"fluctuates": "by its own objective", "fluctuates_unweighted": "by t
 
 
 def config(setup: paper.Setup, method: str, block: paper.Block, share: float = 1.0, **options) -> AttackConfig:
-    """A method that runs on after success and keeps its objective; `share` of the panel's τ."""
+    """A method that runs on after success and keeps its objective; `share` of the setting's τ."""
     kind = paper.config(setup, method, block, **options)
     on = {"stop": "never"} if method == "MASW" else {"stop_on_success": False}
     sums_hinges = method in ("ML-C&W", "MASW") or (method == "TkML" and block[0])
@@ -118,7 +118,7 @@ def bars(lines: pd.DataFrame) -> pd.DataFrame:
 
 
 def beside_printed(lines: pd.DataFrame, caption: str = "") -> Table:
-    """Lines of `shares` beside the printed ones: untargeted and targeted at the panel's τ, smaller balls ours only."""
+    """Lines of `shares` beside the printed ones: untargeted and targeted at the tables' τ, smaller balls ours only."""
     printed = reported("masw/fluctuations")
     cases = {described("", 1): "", **{described(case, 1): "targeted" for case in ("best", "random", "worst")}}
     printed = pd.concat(

@@ -114,7 +114,7 @@ def table(
 
 
 _EQUAL = {"weights": "none"}
-VARIANTS = {  # shown: method, options, part of the panel's learning rate
+VARIANTS = {  # shown: method, options, part of the setting's learning rate
     "TkML": ("TkML", {}, 1.0),
     "MASW": ("MASW", {}, 1.0),
     "MASW, step / 2": ("MASW", {}, 0.5),
@@ -157,17 +157,17 @@ def rate_bars(
     top: float | None = 100,
     mark: str = "printed",
 ) -> Figure:
-    """Draw a line of plots for every panel, a plot a measure: a bar for each method and value of `hue`.
+    """Draw a line of plots for every setting, a plot a measure: a bar for each method and value of `hue`.
 
     Parameters
     ----------
     table : DataFrame
-        `frame` of `report.beside` with the columns `method`, `hue`, `panels`, and `ours_<measure>` and
+        `frame` of `report.beside` with the columns `method`, `hue`, `settings`, and `ours_<measure>` and
         `paper_<measure>` (or `<measure>`, where only we have it); rows without a number of ours have no bar, and
         without a printed one no mark.
     measures : dict of str to str
         Measures with the labels of their plots.
-    panels : sequence of str
+    settings : sequence of str
         Columns whose combinations are the lines, in order of appearance.
     hue : str
         Column of the bars within a method.

@@ -94,8 +94,8 @@ class Setup:
 
     Attributes
     ----------
-    single : paper.Scene
-        The panel with its test images.
+    single : paper.Setup
+        The setting with its test images.
     training : Selection
         From the validation images, which no victim was trained on (the paper takes both from its validation set).
     radius : float
@@ -114,7 +114,7 @@ class Setup:
 
 
 def setup(setting: paper.Setting, size: Size, device: str = "cpu", seed: int = 0) -> Setup:
-    """Load a panel's victim and draw both sets of images."""
+    """Load a setting's victim and draw both sets of images."""
     single = paper.setup(setting, paper.Size(size.test, size.iterations), device, seed)
     validation = datasets.load(setting.data, split="validation")
     training = ranked_images.select(single.model, validation, size.training, paper.LARGEST_K, seed).chosen
@@ -133,7 +133,7 @@ def learn(
 
     Parameters
     ----------
-    scene : Scene
+    setup : Setup
     method : str
         As printed.
     k : int
@@ -193,7 +193,7 @@ def rows(setup: Setup, cells: Sequence[Cell], **options) -> pd.DataFrame:
 
     Parameters
     ----------
-    scene : Scene
+    setup : Setup
     cells : sequence of (str, int)
         Methods, as printed, with k.
     options

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from companion import datasets, victims
+from companion.papers.sizes import less, resized
 from companion.sampling import choice
 from flipbook import attacks, evaluation
 from flipbook.core.validation import check_choice
@@ -87,18 +88,14 @@ _SIZES = {
 
 
 def size(setting: Setting, images: int = 0, targets: int = 0, budget: str = "") -> Size:
-    """A panel's own size, with what is not 0 or empty in its place; the paper's is 1000 images and 9 targets."""
-    for name, value in (("images", images), ("targets", targets)):
-        if value < 0:
-            raise ValueError(f"{name} is {value}: give a positive number, or 0 for the profile's own")
+    """A setting's own size, with what is not 0 or empty in its place; the paper's is 1000 images and 9 targets."""
     check_choice("budget", budget, ("", *_BUDGETS))
-    asked = {"images": images, "targets": targets, "budget": budget}
-    return replace(_SIZES[setting.data], **{name: value for name, value in asked.items() if value})
+    return resized(_SIZES[setting.data], images=images, targets=targets, budget=budget)
 
 
 @dataclass(frozen=True)
 class Setup:
-    """The pairs of one panel: every image once for each of its targets.
+    """The pairs of one setting: every image once for each of its targets.
 
     Attributes
     ----------
@@ -149,7 +146,7 @@ def choose_k(k: str, setup: Setup, references: pd.DataFrame | None = None) -> in
         A share of the entries below 1, a number of entries, "cw" (the mean l0 of C&W-l0's successes, what the text
         says), or "match" (for every pair the l0 of StrAttack on it, what the printed table comes to).
     references : DataFrame
-        Rows of the panel that hold C&W-l0 or StrAttack, for "cw" and "match".
+        Rows of the setting that hold C&W-l0 or StrAttack, for "cw" and "match".
 
     Returns
     -------
@@ -276,7 +273,7 @@ def levels(setup: Setup, shares: list[float], selections: list[str], budget: str
 
 
 def run(setup: Setup, configs: list[AttackConfig], **options) -> pd.DataFrame:
-    """Rows of `evaluation.grid` on the pairs of a scene, after the columns dataset and target (the class's name)."""
+    """Rows of `evaluation.grid` on the pairs of a setup, after the columns dataset and target (the class's name)."""
     rows = evaluation.grid(configs, setup.model, setup.chosen.images, setup.goal, ids=setup.chosen.indices, **options)
     targets = [setup.data.labels[t] for t in setup.goal.target.tolist()] * len(configs)
     rows.insert(0, "dataset", setup.setting.dataset)
@@ -284,7 +281,7 @@ def run(setup: Setup, configs: list[AttackConfig], **options) -> pd.DataFrame:
 
 
 def describe(setting: Setting) -> str:
-    """A panel's victim with what it stands in for and its accuracy, as captions say it."""
+    """A setting's victim with what it stands in for and its accuracy, as captions say it."""
     about = victims.describe(setting.victim)
     stands = f"stands in for {about.stands_for}, " if about.stands_for else ""
     return f"{setting.victim} ({stands}accuracy {about.quality:.3f})"
@@ -301,10 +298,9 @@ def reduced(sizes: dict[Setting, Size]) -> str:
     parts = []
     for setting, chosen in sizes.items():
         full = {"CIFAR-10": 1000, "ImageNet": 100}[setting.dataset]
-        less = [f"{chosen.images} of {full} images"] if chosen.images < full else []
-        less += [f"{chosen.targets} of 9 targets"] if chosen.targets < 9 else []
-        less += ["fewer steps"] if chosen.budget == "laptop" else []
-        parts += [f"{setting.dataset}: {', '.join(less)}"] if less else []
+        smaller = less((chosen.images, full, "images"), (chosen.targets, 9, "targets"))
+        smaller += ["fewer steps"] if chosen.budget == "laptop" else []
+        parts += [f"{setting.dataset}: {', '.join(smaller)}"] if smaller else []
     return "; ".join(parts)
 
 
