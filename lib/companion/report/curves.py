@@ -19,7 +19,7 @@ def success_and_distortion(rows: pd.DataFrame, title: str = "") -> Figure:
     Parameters
     ----------
     rows : DataFrame
-        From `evaluation.grid`: one row per image and trial. With a column `panel` (a victim each) every panel gets two
+        From `evaluation.grid`: one row per image and attack. With a column `panel` (a victim each) every panel gets two
         plots of its own, one panel below the other.
     title : str
         Above all.

@@ -34,7 +34,7 @@ class AttackConfig:
     per_image : dict of str to Tensor (N, ...)
         Arguments with one entry an image (e.g. the mean logits that LOTS aims at); they follow the images into batches.
     goal : Goal, optional
-        Where this trial aims elsewhere than the others.
+        Where this one aims elsewhere than the others.
     """
 
     method: str
@@ -134,18 +134,18 @@ def run(
 def grid(
     configs: Iterable[AttackConfig], model: Callable, images: Tensor, goal: Goal | None = None, **options
 ) -> pd.DataFrame:
-    """Run every trial of a table on the same images and targets.
+    """Run every attack of a table on the same images and targets.
 
     Parameters
     ----------
-    trials : iterable of AttackConfig
+    configs : iterable of AttackConfig
         The table's rows.
     model, images, goal, options
-        As for `run`; a trial's own goal goes before this one.
+        As for `run`; an own goal goes before this one.
 
     Returns
     -------
-    DataFrame with one row per trial and image
+    DataFrame with one row per attack and image
         The columns of `run` after `method` and `parameters`.
     """
     configs = list(configs)
@@ -157,7 +157,7 @@ def grid(
             bar.set_description(label, refresh=False)
             aim = goal if config.goal is None else config.goal
             if aim is None:
-                raise ValueError(f"{label}: no goal; give one to grid(...) or to this trial")
+                raise ValueError(f"{label}: no goal; give one to grid(...) or to this config")
             try:
                 table = run(
                     config.attack, model, images, aim,
