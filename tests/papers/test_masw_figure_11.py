@@ -7,6 +7,8 @@ from companion.papers.masw import experiments as paper
 from companion.papers.masw import figure_11, universals
 from flipbook import universal
 
+PATIENCES = [1, 2, 5, 10, 20, 30, 40, 50, 60]
+
 
 @pytest.fixture
 def setup(tmp_path, monkeypatch):
@@ -16,8 +18,8 @@ def setup(tmp_path, monkeypatch):
 
 
 def test_a_short_search_ends_where_the_long_one_says(setup, monkeypatch):
-    table = figure_11.patience(setup, seeds=(0,), passes=3).set_index("E")
-    assert table.index.tolist() == list(figure_11.PATIENCES)
+    table = figure_11.patience(setup, PATIENCES, seeds=(0,), passes=3).set_index("E")
+    assert table.index.tolist() == PATIENCES
     assert (table["batches"].diff().dropna() >= 0).all()
     found = {}
     for E in (1, 60):
@@ -31,14 +33,14 @@ def test_a_short_search_ends_where_the_long_one_says(setup, monkeypatch):
     assert torch.isfinite(torch.tensor(table.to_numpy(dtype=float))).all()
     monkeypatch.setattr(figure_11.universal, "universal_top_k", _never)
     with pytest.raises(AssertionError, match="searched again"):
-        figure_11.patience(setup, seeds=(0, 1), passes=3)  # another seed
+        figure_11.patience(setup, PATIENCES, seeds=(0, 1), passes=3)  # another seed
 
 
 def test_what_was_found_is_kept(setup, monkeypatch):
-    first = figure_11.patience(setup, seeds=(0,), passes=1)
+    first = figure_11.patience(setup, PATIENCES, seeds=(0,), passes=1)
     calls = []
     monkeypatch.setattr(figure_11, "_kept", lambda *_: calls.append(1))
-    again = figure_11.patience(setup, seeds=(0,), passes=1)
+    again = figure_11.patience(setup, PATIENCES, seeds=(0,), passes=1)
     assert not calls
     assert again.to_dict() == first.to_dict()
 

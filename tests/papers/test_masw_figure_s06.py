@@ -28,10 +28,8 @@ def test_a_rise_is_above_the_lowest_value_so_far_and_after_the_start():
         figure_s06.rise(paths)
 
 
-def test_runs_go_on_after_success_and_keep_their_objectives(setup, store, monkeypatch):
-    monkeypatch.setattr(figure_s06, "BURN_IN", 2)
-    monkeypatch.setattr(figure_s06.rise, "__defaults__", (2,))
-    rows = figure_s06.runs(setup, ("", 3), share=0.5, progress=False)
+def test_runs_go_on_after_success_and_keep_their_objectives(setup, store):
+    rows = figure_s06.runs(setup, ("", 3), share=0.5, burn_in=2, progress=False)
     assert rows["setting"].unique().tolist() == ["untargeted, 0.5 τ"]
     assert rows["backwards"].tolist() == [6] * 9
     own, plain = figure_s06.objective(rows), figure_s06.unweighted(rows)

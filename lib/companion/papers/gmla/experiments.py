@@ -24,7 +24,6 @@ from flipbook.evaluation import AttackConfig
 from flipbook.goals import Goal, HideLabels, LabelVector
 from flipbook.graphs import KnowledgeGraph, consistency
 
-TAUS = (-1.0, -0.95, -0.9, -0.85, -0.8, -0.6, 0.0, 1.0)
 LARGEST_RMSD = 5000 / (3 * 224 * 224) ** 0.5  # in grey levels: what a norm of 5000 comes to at the paper's image size
 UNFILTERED = "MLA-LP, of any size"
 ALONE = "one image a target set: a deviation would be that of single images, unlike the paper's, and is left out"

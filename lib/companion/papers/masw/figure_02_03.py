@@ -20,8 +20,6 @@ from flipbook.attacks.ml_cw_descent import hinges
 from flipbook.evaluation import AttackConfig
 from flipbook.goals import HideLabels, TopKEquals
 
-FACTORS = (0.1, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 1.75, 2.0)
-HARDEST = 5
 FEWEST_CHANGED = 4  # images, for a verdict on which of two attacks hides more
 FAILURES = ("missed", "afd_slc", "afd_slf")
 
@@ -49,7 +47,7 @@ def every_label(setup: paper.Setup, block: paper.Block) -> EveryLabel:
     return EveryLabel(setup.targets(case, k), k, setup.present)
 
 
-def hardest(slack: Tensor, number: int = HARDEST) -> Tensor:
+def hardest(slack: Tensor, number: int) -> Tensor:
     """Mark the constraints of an image with the largest slack (n, C), (n, C) of bool; equal ones by their order."""
     order = slack.argsort(dim=1, descending=True, stable=True)
     return torch.zeros_like(slack, dtype=torch.bool).scatter_(1, order[:, :number], True)
@@ -74,9 +72,9 @@ def weighed(setup: paper.Setup, block: paper.Block, goal, which: Tensor, factor:
 
 
 def over_factors(
-    setup: paper.Setup, block: paper.Block, factors: Sequence[float] = FACTORS, share: float = 1.0, **options
+    setup: paper.Setup, block: paper.Block, factors: Sequence[float], number: int = 5, share: float = 1.0, **options
 ) -> pd.DataFrame:
-    """Rows of ML-C&W under every factor of its five hardest constraints: those with the largest slack at factor 1.
+    """Rows of ML-C&W under every factor of its hardest constraints: so many with the largest slack at factor 1.
 
     Parameters
     ----------
@@ -99,7 +97,7 @@ def over_factors(
     plain = paper.run(
         setup, {block: [weighed(setup, block, goal, none, 1, **radius)]}, keep_images=len(goal), **options
     )
-    which = hardest(slacks(setup, goal, plain))
+    which = hardest(slacks(setup, goal, plain), number)
     others = [weighed(setup, block, goal, which, factor, **radius) for factor in factors if factor != 1]
     rows = pd.concat([plain, paper.run(setup, {block: others}, **options)], ignore_index=True)
     hard = (goal.target & which).sum(dim=1) / which.sum(dim=1)

@@ -19,8 +19,6 @@ from companion.report.run_paths import draw_paths
 from flipbook import evaluation
 from flipbook.evaluation import AttackConfig
 
-LAMBDAS = (0.1, 0.3, 0.5, 0.7, 0.9)
-ETAS = (1.001, 1.005, 1.01, 1.015, 1.02, 1.05)
 ALONE, TOGETHER, GROWTH = "λ1, with λ2 = 0.5", "λ1, with λ2 = 1 - λ1", "η"
 
 
@@ -29,7 +27,7 @@ def _config(setup: paper.Setup, block: paper.Block, what: str, value: float, **o
 
 
 def configs(
-    setup: paper.Setup, block: paper.Block, lambdas: Sequence[float] = LAMBDAS, etas: Sequence[float] = ETAS
+    setup: paper.Setup, block: paper.Block, lambdas: Sequence[float], etas: Sequence[float]
 ) -> list[AttackConfig]:
     """MASW with λ1 alone changed, with λ1 + λ2 = 1, and with η changed; the name says which, `parameters` the value.
 

@@ -17,15 +17,17 @@ from flipbook.universal import TopKUniversal
 from flipbook.universal.inner import inner_attack
 from flipbook.universal.stopping import Patience, chosen
 
-PATIENCES = (1, 2, 5, 10, 20, 30, 40, 50, 60)
 
-
-def patience(setup: universals.Setup, k: int = 3, seeds: Sequence[int] = (0, 1), passes: int = 4) -> pd.DataFrame:
+def patience(
+    setup: universals.Setup, patiences: Sequence[int], k: int = 3, seeds: Sequence[int] = (0, 1), passes: int = 4
+) -> pd.DataFrame:
     """What less patience gives, from one long search of MASW a seed that is evaluated after every mini-batch.
 
     Parameters
     ----------
     setup : Setup
+    patiences : sequence of int
+        E, evaluations without a gain after which a search ends.
     k : int
     seeds : sequence of int
         Of the order of the training images.
@@ -35,16 +37,16 @@ def patience(setup: universals.Setup, k: int = 3, seeds: Sequence[int] = (0, 1),
     Returns
     -------
     DataFrame
-        A row a seed and E of `PATIENCES`: seed, E, batches (until the kept z), asr and lfr on the test images and
+        A row a seed and E of `patiences`: seed, E, batches (until the kept z), asr and lfr on the test images and
         train_asr, train_lfr on the training images, all in percent; kept in the store.
     """
     model, images, present = setup.single.model, setup.training.images, setup.training.targets.bool()
     settings = {"radius": setup.radius, "hide": True, "batch_size": setup.size.batch, "max_passes": passes}
-    settings |= {"eval_every": 1, "patience": max(PATIENCES), "history": True}
+    settings |= {"eval_every": 1, "patience": max(patiences), "history": True}
     attack = inner_attack("masw", setup.size.iterations, learning_rate=setup.size.learning_rate)
     device = next(model.parameters()).device
     functions = [fingerprint.of_function(f) for f in (universal.universal_top_k, universal.evaluate_top_k)]
-    of = [functions, attack, settings, k, images, present, *universals.tested(setup.single), PATIENCES]
+    of = [functions, attack, settings, k, images, present, *universals.tested(setup.single), tuple(patiences)]
     key = {"patience": fingerprint.digest(*of, fingerprint.of_model(model), str(device.type))}
     shelf = Store.of("universal-patience", key)
     for seed in seeds:
@@ -53,8 +55,8 @@ def patience(setup: universals.Setup, k: int = 3, seeds: Sequence[int] = (0, 1),
         learnt = universal.universal_top_k(
             model, images.to(device), present.to(device), k, attack, seed=seed, **settings
         )
-        lines = pd.DataFrame([_kept(setup, learnt, E) | {"seed": seed} for E in PATIENCES])
-        shelf.add(lines.set_axis([f"{seed}/{E}" for E in PATIENCES], axis="index"))
+        lines = pd.DataFrame([_kept(setup, learnt, E) | {"seed": seed} for E in patiences])
+        shelf.add(lines.set_axis([f"{seed}/{E}" for E in patiences], axis="index"))
     known = shelf.rows()
     return known[known["seed"].isin(seeds)].sort_values(["seed", "E"]).reset_index(drop=True)
 

@@ -1,5 +1,6 @@
 """Figure S.5 of the MASW paper: MADW's parameters, and that its printed form does not attack."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pandas as pd
@@ -14,20 +15,24 @@ from flipbook.evaluation import AttackConfig
 BLOCK: Block = ("worst", 10)
 IMAGES = 12  # those of the tables
 LITERAL = 2  # images on which the printed form is run
-LAM1 = (0.1, 0.5, 0.9)
-ETA = (1.01, 1.015, 1.05)
-FACTORS = ((1.5, 5.0), (2.0, 3.0))
-GRIDS = {
-    "λ₁": {f"{value:g}": {"lam1": value} for value in LAM1},
-    "η": {f"{value:g}": {"eta": value} for value in ETA},
-    "(f_in, f_de)": {f"({a:g}, {b:g})": {"f_in": a, "f_de": b} for a, b in FACTORS},
-}
+PAIRS = "(f_in, f_de)"
 
 
-def run(setup: Setup, **options) -> pd.DataFrame:
+def grids(
+    lambdas: Sequence[float], etas: Sequence[float], f_ins: Sequence[float], f_des: Sequence[float]
+) -> dict[str, dict[str, dict]]:
+    """Options of MADW by parameter and value, as a text; f_in and f_de go in pairs."""
+    return {
+        "λ₁": {f"{value:g}": {"lam1": value} for value in lambdas},
+        "η": {f"{value:g}": {"eta": value} for value in etas},
+        PAIRS: {f"({a:g}, {b:g})": {"f_in": a, "f_de": b} for a, b in zip(f_ins, f_des, strict=True)},
+    }
+
+
+def run(setup: Setup, grids: dict[str, dict[str, dict]], **options) -> pd.DataFrame:
     """Rows of `paper.run` for every value of every parameter, after the columns parameter and value (as a text)."""
     tables = []
-    for parameter, values in GRIDS.items():
+    for parameter, values in grids.items():
         configs = [_config(setup, value, hyper) for value, hyper in values.items()]
         rows = paper.run(setup, {BLOCK: configs}, **options)
         tables.append(rows.assign(parameter=parameter, value=rows["method"]))
@@ -60,20 +65,20 @@ def curve(rows: pd.DataFrame, parameter: str, measure: str) -> pd.Series:
     """Percent of a measure at each value of a parameter; by number where the values are numbers."""
     own = rows[rows["parameter"] == parameter]
     means = 100 * own.astype({measure: float}).groupby("value", sort=False)[measure].mean()
-    return means if parameter == "(f_in, f_de)" else means.set_axis([float(value) for value in means.index])
+    return means if parameter == PAIRS else means.set_axis([float(value) for value in means.index])
 
 
 def claims(rows: pd.DataFrame, attacks: pd.DataFrame) -> Claims:
     """λ₁ trades hidden labels for success, η = 1.015 and (1.5, 5) are best; the printed form does nothing."""
     claims = Claims()
     of = rows[rows["parameter"] == "λ₁"]
-    low, high = (f"{value:g}" for value in (LAM1[0], LAM1[-1]))
+    low, high = sorted(of["value"].unique(), key=float)[:: max(1, of["value"].nunique() - 1)]
     claim.more(claims, of, high, low, "success", "Figure S.5a", "a larger λ₁ raises ASR")
     claim.more(claims, of, low, high, "lfr", "Figure S.5a", "a larger λ₁ lowers LFR")
     for measure in ("asr", "lfr"):
         text = f"η = 1.015 gives the highest {claim.NAMES[measure]}"
         claim.best_at(claims, text, "Figure S.5b", curve(rows, "η", measure), 1.015)
-    own = rows[rows["parameter"] == "(f_in, f_de)"]
+    own = rows[rows["parameter"] == PAIRS]
     for measure in ("success", "lfr"):
         text = f"(1.5, 5) has a higher {claim.NAMES[measure]} than (2, 3)"
         claim.more(claims, own, "(1.5, 5)", "(2, 3)", measure, "Figure S.5c", text)

@@ -73,8 +73,29 @@ def rise(paths: Tensor, start: int = BURN_IN) -> Tensor:
     return (late - late.cummin(dim=1).values).amax(dim=1)
 
 
-def runs(setup: paper.Setup, block: paper.Block, methods: Sequence[str] = METHODS, share: float = 1.0, **options):
+def runs(
+    setup: paper.Setup,
+    block: paper.Block,
+    methods: Sequence[str] = METHODS,
+    share: float = 1.0,
+    *,
+    burn_in: int = BURN_IN,
+    largest: float = LARGEST,
+    **options,
+) -> pd.DataFrame:
     """Rows of these methods with `rise` and `rise_unweighted`, and whether they fluctuate by either (Figure S.6).
+
+    Parameters
+    ----------
+    setup, block, methods
+    share : float
+        Of the setting's τ.
+    burn_in : int
+        Iterations before which a run may go up and down.
+    largest : float
+        Rise that is no fluctuation yet.
+    options
+        Of `paper.run`.
 
     Returns
     -------
@@ -88,13 +109,13 @@ def runs(setup: paper.Setup, block: paper.Block, methods: Sequence[str] = METHOD
     30 iterations, in absolute terms.
     """
     rows = paper.run(setup, {block: [config(setup, name, block, share) for name in methods]}, **options)
-    rise_, plain = rise(objective(rows)), rise(unweighted(rows))
+    rise_, plain = rise(objective(rows), burn_in), rise(unweighted(rows), burn_in)
     return rows.assign(
         setting=described(block[0], share),
         rise=rise_.tolist(),
         rise_unweighted=plain.tolist(),
-        fluctuates=(rise_ > LARGEST).tolist(),
-        fluctuates_unweighted=(plain > LARGEST).tolist(),
+        fluctuates=(rise_ > largest).tolist(),
+        fluctuates_unweighted=(plain > largest).tolist(),
     )
 
 
