@@ -24,10 +24,21 @@ def calls(here, monkeypatch):
 
 def test_both_run_even_when_the_first_fails(calls, capsys):
     assert testing.run([], jobs=2) == 1
-    assert [command[-1] for command, _ in calls] == ["tests", "notebooks"]
+    assert calls[0][0][-1] == "tests"
+    assert [word for word in calls[1][0] if word.startswith("notebooks")] == testing.longest_first()
     assert "--nbval-lax" not in calls[0][0]
     assert {"--nbval-lax", "--nbval-current-env"} <= set(calls[1][0])
     assert "Tests of the library FAILED; claims of the notebooks passed" in capsys.readouterr().out
+
+
+def test_the_longest_notebook_comes_first(here):
+    path = here / "notebooks" / "artefacts.csv"
+    path.write_text(path.read_text().replace("start.ipynb,,1,", "start.ipynb,,7,"))
+    assert testing.longest_first() == ["notebooks/start.ipynb", "notebooks/jma/tables.ipynb"]
+    path.write_text(path.read_text().replace("start.ipynb,,7,", "start.ipynb,,0.1,"))
+    (here / "notebooks" / "own.ipynb").write_text("{}")
+    found = testing.longest_first()
+    assert found == ["notebooks/jma/tables.ipynb", "notebooks/start.ipynb", "notebooks/own.ipynb"]
 
 
 def test_results_go_to_a_folder_that_is_gone_afterwards(calls, here):

@@ -5,7 +5,7 @@ import subprocess
 import sys
 import tempfile
 
-from companion import paths
+from companion import artefacts, paths
 from companion.runner import kernel, workflow
 
 CELL_TIMEOUT = 1800  # seconds for one cell
@@ -13,7 +13,8 @@ CELL_TIMEOUT = 1800  # seconds for one cell
 NBVAL = ("--nbval-lax", "--nbval-current-env", f"--nbval-cell-timeout={CELL_TIMEOUT}")
 PLUGINS = ("companion.runner.nbval_kernels", "companion.runner.nbval_verdicts")
 NOTEBOOKS = (*(word for plugin in PLUGINS for word in ("-p", plugin)), *NBVAL)
-SPREAD = ("--dist", "loadfile")  # a notebook's cells, like a file's fixtures, stay in one process
+# A notebook's cells, like a file's fixtures, stay in one process; files are taken in the order in which they are named.
+SPREAD = ("--dist", "loadfile", "--no-loadscope-reorder")
 
 
 def run(words: list[str], jobs: int) -> int:
@@ -26,9 +27,19 @@ def run(words: list[str], jobs: int) -> int:
         print("Tests of the library", flush=True)
         library = _pytest(["tests"], jobs, scratch, of_notebooks=False)
         print("Claims of the notebooks", flush=True)
-        notebooks = _pytest(["notebooks"], jobs, scratch, of_notebooks=True)
+        notebooks = _pytest(longest_first(), jobs, scratch, of_notebooks=True)
     print(f"Tests of the library {_word(library)}; claims of the notebooks {_word(notebooks)}")
     return int(bool(library or notebooks))
+
+
+def longest_first() -> list[str]:
+    """Every notebook, the longest first, so that none is left alone at the end."""
+    minutes = {}
+    for row in artefacts.read().values():
+        minutes[row.notebook] = max(row.minutes, minutes.get(row.notebook, 0))
+    found = (path.relative_to(paths.NOTEBOOKS) for path in paths.NOTEBOOKS.rglob("*.ipynb"))
+    named = [path.as_posix() for path in found if ".ipynb_checkpoints" not in path.parts]
+    return [f"notebooks/{name}" for name in sorted(named, key=lambda name: (-minutes.get(name, 0), name))]
 
 
 def _pytest(words: list[str], jobs: int, scratch: str, of_notebooks: bool) -> int:
