@@ -33,7 +33,7 @@ def follow(process: subprocess.Popen, targets: list[Target], reasons: dict[str, 
     """
     seen = {}
     with tqdm(
-        total=len(targets), disable=not sys.stdout.isatty(), file=sys.stdout, stop_on_success=False, bar_format=_bar()
+        total=len(targets), disable=not sys.stdout.isatty(), file=sys.stdout, leave=False, bar_format=_bar()
     ) as bar:
         while True:
             over = process.poll() is not None
