@@ -1,4 +1,4 @@
-"""Attacks: `attack(model, images, goal, **options) -> AttackResult`, one file each, tensors in and tensors out.
+"""Attacks: `attack(model, images, goal, **options) -> AttackResult`, one file a family, tensors in and tensors out.
 
 `ALL` maps names to functions: the attacks that search an image for its goal. `gama` and `lpd` are called alike, but
 apply a generator that `flipbook.generative` trained before, whatever the goal.
