@@ -114,7 +114,7 @@ def table(
 
 
 _EQUAL = {"weights": "none"}
-VARIANTS = {  # shown: method, options, part of the setting's learning rate
+STEPS = {  # shown: method, options, part of the setting's learning rate
     "TkML": ("TkML", {}, 1.0),
     "MASW": ("MASW", {}, 1.0),
     "MASW, step / 2": ("MASW", {}, 0.5),
@@ -124,14 +124,14 @@ VARIANTS = {  # shown: method, options, part of the setting's learning rate
 }
 
 
-def rows(setups: Sequence[paper.Setup], block: paper.Block, **options) -> pd.DataFrame:
+def step_rows(setups: Sequence[paper.Setup], block: paper.Block, **options) -> pd.DataFrame:
     """Rows of `paper.run` for all variants, with `step`: the median length of a step as a share of τ."""
     parts = []
     for setup in setups:
         radius, rate = setup.setting.targeted if block[0] else setup.setting.untargeted, setup.setting.learning_rate
         configs = [
             paper.config(setup, name, block, shown=shown, learning_rate=part * rate, trace=("step",), **of)
-            for shown, (name, of, part) in VARIANTS.items()
+            for shown, (name, of, part) in STEPS.items()
         ]
         found = paper.run(setup, {block: configs}, **options)
         lengths = [path.nanmedian().item() for path in evaluation.traces(found, "step")]
@@ -139,7 +139,7 @@ def rows(setups: Sequence[paper.Setup], block: paper.Block, **options) -> pd.Dat
     return pd.concat(parts, ignore_index=True)
 
 
-def summary(rows: pd.DataFrame) -> pd.DataFrame:
+def step_summary(rows: pd.DataFrame) -> pd.DataFrame:
     """A line a data set and variant: the measures in percent, and the median over images of the share of τ."""
     lines = paper.summarise(rows)[["dataset", "method", "asr", "sasr", "lfr"]]
     steps = rows.groupby(["dataset", "method"], sort=False)["step"].median().rename("step / τ")
