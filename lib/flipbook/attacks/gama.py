@@ -1,16 +1,20 @@
 """GAMA-like: one pass of a generator trained against features of a victim (after Aich et al., NeurIPS 2022)."""
 
+from typing import TYPE_CHECKING
+
 from torch import Tensor
 
 from flipbook.attacks.engines.entry import attack
 from flipbook.attacks.engines.generated import generated
 from flipbook.core.attack_result import AttackResult
-from flipbook.generative import Trained
 from flipbook.goals import Goal
+
+if TYPE_CHECKING:  # at work it is only handed on, and its room needs packages that attacks do not
+    from flipbook.generative import Trained
 
 
 @attack
-def gama(model, images: Tensor, goal: Goal, *, generator: Trained) -> AttackResult:
+def gama(model, images: Tensor, goal: Goal, *, generator: "Trained") -> AttackResult:
     """Return the images that a generator of `flipbook.generative.train_gama` makes.
 
         generator = train_gama(model, training_images, labels, Training(epochs=4))

@@ -1,16 +1,20 @@
 """LPD-like: one pass of a generator trained on local differences of patches (after Aich et al., WACV 2023)."""
 
+from typing import TYPE_CHECKING
+
 from torch import Tensor
 
 from flipbook.attacks.engines.entry import attack
 from flipbook.attacks.engines.generated import generated
 from flipbook.core.attack_result import AttackResult
-from flipbook.generative import Trained
 from flipbook.goals import Goal
+
+if TYPE_CHECKING:  # at work it is only handed on, and its room needs packages that attacks do not
+    from flipbook.generative import Trained
 
 
 @attack
-def lpd(model, images: Tensor, goal: Goal, *, generator: Trained) -> AttackResult:
+def lpd(model, images: Tensor, goal: Goal, *, generator: "Trained") -> AttackResult:
     """Return the images that a generator of `flipbook.generative.train_lpd` makes.
 
     Parameters

@@ -1,5 +1,7 @@
 """Attacks by a trained generator: one pass of it an image, the same whatever the goal."""
 
+from typing import TYPE_CHECKING
+
 import torch
 from torch import Tensor
 
@@ -8,11 +10,13 @@ from flipbook.core.batch import l2_norm
 from flipbook.core.best_so_far import BestSoFar
 from flipbook.core.pass_counter import PassCounter
 from flipbook.core.validation import check_inputs
-from flipbook.generative import Trained
 from flipbook.goals import Goal
 
+if TYPE_CHECKING:  # at work it is only handed on, and its room needs packages that attacks do not
+    from flipbook.generative import Trained
 
-def generated(model, images: Tensor, goal: Goal, generator: Trained, method: str) -> AttackResult:
+
+def generated(model, images: Tensor, goal: Goal, generator: "Trained", method: str) -> AttackResult:
     """Return what a generator of this method makes of the images; see `gama`."""
     check_inputs(model, images, goal)
     what = getattr(generator, "method", type(generator).__name__)
