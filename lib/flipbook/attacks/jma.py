@@ -275,4 +275,4 @@ def _with_graph(net: PassCounter, x: Tensor) -> tuple[Tensor, Tensor]:
 
 def _combine(λ: Tensor, D: Tensor) -> Tensor:
     """Dᵀ λ for every image, in the model's precision."""
-    return (λ.to(D)[:, None, :] @ D).squeeze(1)
+    return (λ.to(D)[:, None, :] @ D).squeeze(1)  # Eq. 24

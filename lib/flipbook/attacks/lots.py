@@ -77,7 +77,7 @@ def lots(
             break
         (g,) = torch.autograd.grad(logits, x, (logits - τ).detach())
         largest = g.flatten(1).abs().amax(dim=1).clamp(min=torch.finfo(g.dtype).tiny)
-        x = ((x.detach() * 255).round() / 255 - g * batch_view(step / largest, g)).clamp(0, 1)
+        x = ((x.detach() * 255).round() / 255 - g * batch_view(step / largest, g)).clamp(0, 1)  # JMA, Eq. 7
         # An image leaves at its first success. Asking for it waits for the device, but saves it the next two passes.
         going = (violations > 0).nonzero().flatten()
         if len(going) < len(x):

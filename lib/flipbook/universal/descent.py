@@ -126,6 +126,7 @@ def descend(
             if penalty is not None:
                 gradient += penalty(U, turn)
             ξ = training.xi * training.factor(epoch)
+            # CMLU, Algorithm 1, line 25
             U[turn] = projections.columns(U[turn].sub(gradient.sign_(), alpha=ξ), training.epsilon)
     return U.view(-1, *pool.shape), visits
 

@@ -107,7 +107,7 @@ def _count(pool: Pool, vectors: Tensor, omegas, members: list[Tensor], chunk: in
             continue
         with torch.no_grad():
             on = pool.net(projections.apply(pool.take(rows), vectors[own])) > 0
-        hidden = ~(on & target[own]).any(dim=1)
+        hidden = ~(on & target[own]).any(dim=1)  # A_Ω of Eq. 11
         changed = ((on != pool.present[rows]) & ~target[own]).sum(dim=1) * hidden
         counts.index_add_(1, own, torch.stack([hidden.long(), changed]))
         bar.update(len(rows))

@@ -34,7 +34,7 @@ def terms(a: Tensor, z: Tensor, target: Tensor, held: Tensor, form: str = "code"
     if form == "code":
         attack = torch.where(target, softplus(a), 0).sum(dim=1) / target.sum(dim=1)
     else:
-        attack = torch.where(target, -softplus(-a), 0).sum(dim=1)
+        attack = torch.where(target, -softplus(-a), 0).sum(dim=1)  # Eq. 1, its sign turned
     return attack, (held * torch.relu(-(z * a).tanh())).sum(dim=1)
 
 
