@@ -52,7 +52,7 @@ def descend(model, x0, loss, reached, radius, rate, steps):
 
     def move(x, g):
         δ = x - x0 - rate * g
-        return (x0 + δ * min(1.0, radius / float(δ.norm()))).clamp(0, 1)
+        return (x0 + δ * min(1.0, radius / max(float(δ.norm()), 1e-12))).clamp(0, 1)
 
     return iterates(model, x0, loss, reached, steps, move)
 

@@ -5,8 +5,12 @@ import torch
 
 from companion.papers.masw.printed import masw_printed
 from flipbook.core.per_image_random import keys, uniform
-from flipbook.goals import TopKExcludes
+from flipbook.goals import TopKEquals, TopKExcludes
+from tests.attacks import plain_descents
 from tests.attacks.test_masw import Seen, conflict, two_pixels
+from tests.attacks.test_plain_descents import RADIUS, RATE, STEPS, K, assert_same_path, cases, shown_to
+
+NU = 0.8
 
 
 def path(extra):
@@ -68,3 +72,43 @@ def _slack():
 
 def _sums_of_slack():
     return sum(_slack()), sum(ζ**2 for ζ in _slack())
+
+
+def plain_eq_23(model, x0, own, chosen, hinged, reached):
+    """The loop of Eq. (23) for one image, with its slack descended beside it: the images that the model is shown.
+
+    Slack starts uniform, weights at 1; both move after the gradient is taken, and so do the threshold and the weights.
+    """
+    ranked, sides = (range(6) if chosen else own), [j for j in own if j not in chosen]
+    drawn = uniform(keys(x0[None]), 12, stream=0)[0].tolist()
+    ζ, w = [drawn[j] for j in ranked] + [drawn[6 + j] for j in sides], [1.0] * (len(ranked) + len(sides))
+    λ = [0.4] * len(ranked) + [0.7] * len(sides)
+    state = {"ζ": ζ, "w": w, "ε": 0.05, "before": 0.05, "lowest": float("inf")}
+
+    def loss(z):
+        v = [each for part in plain_descents.violations(z, own, K, chosen) for each in part]
+        ζ, w = state["ζ"], state["w"]
+        excess = [a - b for a, b in zip(v, ζ, strict=True)]
+        term = sum(torch.relu(each) if hinged else each for each in excess)
+        L = sum(a * b * c**2 / 2 for a, b, c in zip(λ, w, ζ, strict=True)) + NU * float(term)
+        pull = [NU * (not hinged or float(each) > 0) for each in excess]
+        state["ζ"] = [c - 4 * RATE * (a * b * c - p) for a, b, c, p in zip(λ, w, ζ, pull, strict=True)]
+        if state["lowest"] > L:
+            state["before"], state["ε"], state["lowest"] = state["ε"], 1.1 * state["ε"], L
+        else:
+            state["ε"] = (state["ε"] + state["before"]) / 2
+        state["w"] = [state["ε"] / max(c, state["ε"]) for c in state["ζ"]]
+        return NU * term
+
+    return list(plain_descents.descend(model, x0, loss, reached, RADIUS, RATE, STEPS))
+
+
+@pytest.mark.parametrize("hinged", [False, True])
+@pytest.mark.parametrize("targeted", [False, True])
+def test_every_step_is_that_of_the_plain_loop(targeted, hinged):
+    for model, x, own, chosen, (present, target) in cases(targeted):
+        goal = TopKEquals(target, present=present, hide=True) if targeted else TopKExcludes(present, K, hide=True)
+        options = {"lam1": 0.4, "lam2": 0.7, "eta": 1.1, "eps0": 0.05, "radius": RADIUS, "hinged": hinged, "nu": NU}
+        mine = shown_to(masw_printed, model, x, goal, learning_rate=RATE, max_iterations=STEPS, **options)
+        reached = lambda z, goal=goal: int(goal.violations(z[None])) == 0  # noqa: E731
+        assert_same_path(mine, plain_eq_23(model, x, own, chosen, hinged, reached), at_least=2)
